@@ -1,0 +1,4 @@
+fn main() {
+    #[cfg(feature = "plugin")]
+    gst_plugin_version_helper::info()
+}

@@ -1,0 +1,1 @@
+"""Trains light ONNX style generators for the GStreamer element `styletransfer`."""

@@ -1,0 +1,164 @@
+//! From GStreamer's frames to planar RGB and back: GStreamer's own converter does all colour and size work.
+//!
+//! Comes in: a frame of any raw format. Goes out: planes of red, green and blue (and alpha, carried over), 8 bit for
+//! 8-bit formats and 12 bit for deeper ones.
+
+use anyhow::{Context, Result, anyhow};
+use gst_video::prelude::*;
+use gst_video::video_frame::Writable;
+use gst_video::{VideoConverter, VideoFormat, VideoFrame, VideoFrameRef, VideoInfo};
+
+use crate::geometry::Size;
+use crate::image::{Image, ImageMut, Sample, Shape};
+
+/// A readable frame of the element's pads.
+pub type FrameIn<'a> = VideoFrameRef<&'a gst::BufferRef>;
+/// A writable frame of the element's pads.
+pub type FrameOut<'a> = VideoFrameRef<&'a mut gst::BufferRef>;
+
+/// A planar RGB frame of our own.
+pub struct Work {
+    frame: VideoFrame<Writable>,
+}
+
+/// Depth of the planes that a format goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// `u8`.
+    Eight,
+    /// `u16`, 12 bits used.
+    Twelve,
+}
+
+impl Depth {
+    /// The depth for a format: nothing of more than 8 bits is squeezed through 8.
+    pub fn of(info: &VideoInfo) -> Self {
+        match info.format_info().depth().iter().any(|depth| *depth > 8) {
+            true => Depth::Twelve,
+            false => Depth::Eight,
+        }
+    }
+
+    fn format(self, alpha: bool) -> VideoFormat {
+        match (self, alpha, cfg!(target_endian = "little")) {
+            (Depth::Eight, false, _) => VideoFormat::Gbr,
+            (Depth::Eight, true, _) => VideoFormat::Gbra,
+            (Depth::Twelve, false, true) => VideoFormat::Gbr12le,
+            (Depth::Twelve, false, false) => VideoFormat::Gbr12be,
+            (Depth::Twelve, true, true) => VideoFormat::Gbra12le,
+            (Depth::Twelve, true, false) => VideoFormat::Gbra12be,
+        }
+    }
+
+    fn white(self) -> u16 {
+        match self {
+            Depth::Eight => 255,
+            Depth::Twelve => 4095,
+        }
+    }
+}
+
+/// A sample type and how to see bytes as it.
+pub trait Plane: Sample + bytemuck::Pod {}
+impl Plane for u8 {}
+impl Plane for u16 {}
+
+impl Work {
+    /// A frame of `size`, with alpha if `like` has it.
+    ///
+    /// # Errors
+    /// Sizes that GStreamer refuses.
+    pub fn new(like: &VideoInfo, size: Size) -> Result<Self> {
+        let format = Depth::of(like).format(like.has_alpha());
+        let info = VideoInfo::builder(format, size.0 as u32, size.1 as u32).build()?;
+        let buffer = gst::Buffer::with_size(info.size())?;
+        let frame = VideoFrame::from_buffer_writable(buffer, &info).map_err(|_| anyhow!("no memory for {size:?}"))?;
+        Ok(Self { frame })
+    }
+
+    /// Its format and size.
+    pub fn info(&self) -> &VideoInfo {
+        self.frame.info()
+    }
+
+    fn shape(&self) -> Shape {
+        let info = self.frame.info();
+        Shape { width: info.width() as usize, height: info.height() as usize, white: Depth::of(info).white() }
+    }
+
+    /// Planes lie in the order green, blue, red; strides are in samples.
+    fn strides<S>(&self) -> [usize; 3] {
+        let strides = self.frame.plane_stride();
+        [2, 0, 1].map(|plane| strides[plane] as usize / size_of::<S>())
+    }
+
+    /// Its red, green and blue planes.
+    ///
+    /// # Errors
+    /// `S` is not the sample type of its depth.
+    pub fn image<S: Plane>(&self) -> Result<Image<'_, S>> {
+        let [g, b, r, _] = self.frame.planes_data();
+        Image::new([samples(r)?, samples(g)?, samples(b)?], self.strides::<S>(), self.shape())
+    }
+
+    /// As [`Work::image`], writable.
+    ///
+    /// # Errors
+    /// `S` is not the sample type of its depth.
+    pub fn image_mut<S: Plane>(&mut self) -> Result<ImageMut<'_, S>> {
+        let (strides, shape) = (self.strides::<S>(), self.shape());
+        let [g, b, r, _] = self.frame.planes_data_mut();
+        ImageMut::new([samples_mut(r)?, samples_mut(g)?, samples_mut(b)?], strides, shape)
+    }
+
+    /// Takes the alpha of another frame of the same size, if both have one.
+    pub fn copy_alpha(&mut self, from: &Work) {
+        if self.frame.info().has_alpha() && from.frame.info().has_alpha() {
+            let source = from.frame.planes_data();
+            let [_, _, _, alpha] = self.frame.planes_data_mut();
+            let length = alpha.len().min(source[3].len());
+            alpha[..length].copy_from_slice(&source[3][..length]);
+        }
+    }
+}
+
+fn samples<S: Plane>(bytes: &[u8]) -> Result<&[S]> {
+    bytemuck::try_cast_slice(bytes).map_err(|error| anyhow!("plane of {} bytes: {error}", bytes.len()))
+}
+
+fn samples_mut<S: Plane>(bytes: &mut [u8]) -> Result<&mut [S]> {
+    bytemuck::try_cast_slice_mut(bytes).map_err(|error| anyhow!("plane: {error}"))
+}
+
+/// A converter between two formats and sizes.
+pub struct Converter(VideoConverter);
+
+impl Converter {
+    /// # Errors
+    /// A pair of formats that GStreamer cannot convert.
+    pub fn new(from: &VideoInfo, to: &VideoInfo) -> Result<Self> {
+        let converter = VideoConverter::new(from, to, Some(config()));
+        converter
+            .map(Self)
+            .with_context(|| format!("GStreamer cannot convert {} to {}", from.format().to_str(), to.format().to_str()))
+    }
+
+    /// A pad's frame to ours.
+    pub fn enter(&self, from: &FrameIn, to: &mut Work) {
+        self.0.frame_ref(from, &mut to.frame.as_mut_video_frame_ref());
+    }
+
+    /// Ours to a pad's frame.
+    pub fn leave(&self, from: &Work, to: &mut FrameOut) {
+        self.0.frame_ref(&from.frame.as_video_frame_ref(), to);
+    }
+
+    /// Ours to ours: another size.
+    pub fn resize(&self, from: &Work, to: &mut Work) {
+        self.0.frame_ref(&from.frame.as_video_frame_ref(), &mut to.frame.as_mut_video_frame_ref());
+    }
+}
+
+fn config() -> gst_video::VideoConverterConfig {
+    gst_video::VideoConverterConfig::new()
+}

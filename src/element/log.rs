@@ -1,0 +1,30 @@
+//! The debug categories, and the way of ONNX Runtime's own messages into GStreamer's log.
+
+use std::sync::LazyLock;
+
+use crate::log::{Level, set_sink};
+
+/// The element's own category.
+pub static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("styletransfer", gst::DebugColorFlags::empty(), Some("Style transfer with ONNX generators"))
+});
+
+/// What ONNX Runtime says.
+static RUNTIME: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("styletransfer-ort", gst::DebugColorFlags::empty(), Some("Messages of ONNX Runtime"))
+});
+
+/// Sends the core's messages to the debug log.
+pub fn install() {
+    LazyLock::force(&CAT);
+    LazyLock::force(&RUNTIME);
+    set_sink(|level, place, message| {
+        let level = match level {
+            Level::Debug => gst::DebugLevel::Debug,
+            Level::Info => gst::DebugLevel::Info,
+            Level::Warning => gst::DebugLevel::Warning,
+            Level::Error => gst::DebugLevel::Error,
+        };
+        gst::log_with_level!(RUNTIME, level, "{place}: {message}");
+    });
+}

@@ -1,0 +1,27 @@
+//! The GStreamer element `styletransfer`: the only folder that names GStreamer.
+//!
+//! Comes in: buffers, caps, events, properties. Goes out: buffers with the painting, messages on the bus.
+
+use gst::glib;
+use gst::prelude::*;
+
+mod convert;
+mod error;
+mod imp;
+mod log;
+mod painter;
+mod properties;
+mod settings;
+mod stats;
+
+glib::wrapper! {
+    /// The element.
+    pub struct StyleTransfer(ObjectSubclass<imp::StyleTransfer>)
+        @extends gst_video::VideoFilter, gst_base::BaseTransform, gst::Element, gst::Object;
+}
+
+/// Registers the element with the plugin. Loads nothing and needs nothing.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    log::install();
+    gst::Element::register(Some(plugin), "styletransfer", gst::Rank::NONE, StyleTransfer::static_type())
+}

@@ -1,0 +1,247 @@
+//! The element's properties: one entry each, with name, text, default and both directions.
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+
+use super::settings::{OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
+use crate::inference::provider::PROVIDERS;
+use crate::model::hints::key;
+
+/// What a change of a property makes necessary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing: it is read for every frame.
+    Frame,
+    /// New sizes.
+    Size,
+    /// The model is loaded again.
+    Model,
+}
+
+type Setter = Box<dyn Fn(&mut Settings, &glib::Value) + Send + Sync>;
+type Getter = Box<dyn Fn(&Settings) -> glib::Value + Send + Sync>;
+
+/// One writable property.
+struct Property {
+    spec: glib::ParamSpec,
+    effect: Effect,
+    set: Setter,
+    get: Getter,
+}
+
+/// Name of the read-only property with the provider in use.
+pub const ACTIVE_PROVIDER: &str = "active-provider";
+/// Name of the read-only property with the statistics.
+pub const STATS: &str = "stats";
+
+const NOW: glib::ParamFlags = glib::ParamFlags::READWRITE.union(gst::PARAM_FLAG_MUTABLE_PLAYING);
+
+/// A property that is a field of the settings.
+macro_rules! property {
+    ($effect:ident, $field:ident: $type:ty, $builder:expr) => {
+        Property {
+            spec: $builder,
+            effect: Effect::$effect,
+            set: Box::new(|settings, value| {
+                if let Ok(value) = value.get::<$type>() {
+                    settings.$field = value.into();
+                }
+            }),
+            get: Box::new(|settings| settings.$field.to_value()),
+        }
+    };
+}
+
+/// A text; unset is the empty text.
+macro_rules! text {
+    ($effect:ident, $field:ident, $name:expr, $nick:expr, $blurb:expr) => {
+        Property {
+            spec: string($name, $nick, &$blurb, &Settings::default().$field),
+            effect: Effect::$effect,
+            set: Box::new(|settings, value| settings.$field = optional(value)),
+            get: Box::new(|settings| settings.$field.to_value()),
+        }
+    };
+}
+
+fn string(name: &str, nick: &str, blurb: &str, default: &str) -> glib::ParamSpec {
+    let default = (!default.is_empty()).then_some(default);
+    glib::ParamSpecString::builder(name).nick(nick).blurb(blurb).default_value(default).flags(NOW).build()
+}
+
+fn optional(value: &glib::Value) -> String {
+    value.get::<Option<String>>().ok().flatten().unwrap_or_default()
+}
+
+static PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
+    let mut all = model_properties();
+    all.extend(frame_properties());
+    all.extend(runtime_properties());
+    all.extend(override_properties());
+    all
+});
+
+fn model_properties() -> Vec<Property> {
+    let styles: Vec<_> = crate::model::embedded::STYLES.iter().map(|s| s.name).collect();
+    vec![
+        text!(
+            Model,
+            model_file,
+            "model-file",
+            "Model file",
+            "ONNX file of a style generator; unset: the embedded style"
+        ),
+        text!(
+            Model,
+            style,
+            "style",
+            "Style",
+            format!("Name of an embedded style, used without model-file: {}", styles.join(", "))
+        ),
+        text!(
+            Model,
+            style_image,
+            "style-image",
+            "Style image",
+            "Picture of the style, for models that take one as a second input"
+        ),
+    ]
+}
+
+fn frame_properties() -> Vec<Property> {
+    let defaults = Settings::default();
+    let share = |name: &str, nick: &str, blurb: &str, default: f64| {
+        let builder = glib::ParamSpecDouble::builder(name).nick(nick).blurb(blurb).minimum(0.0).maximum(1.0);
+        builder.default_value(default).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()
+    };
+    vec![
+        property!(Frame, strength: f64, share("strength", "Strength", "Share of the painting in the picture; 0 passes frames on without inference", defaults.strength)),
+        property!(Frame, preserve_color: bool, glib::ParamSpecBoolean::builder("preserve-color")
+            .nick("Preserve color").blurb("Keep the colours of the original and take only the lightness of the painting")
+            .default_value(defaults.preserve_color).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()),
+        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Share of earlier frames in the painting, against flicker; 0 is off", defaults.temporal_smoothing)),
+        property!(Frame, temporal_method: TemporalMethod, glib::ParamSpecEnum::builder_with_default("temporal-method", defaults.temporal_method)
+            .nick("Temporal method").blurb("How earlier frames are used").flags(NOW).build()),
+        text!(
+            Size,
+            inference_size,
+            "inference-size",
+            "Inference size",
+            "Size to paint at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor, both keeping the proportions"
+        ),
+    ]
+}
+
+fn runtime_properties() -> Vec<Property> {
+    let defaults = Settings::default();
+    let names: Vec<_> = PROVIDERS.iter().map(|p| p.name).collect();
+    let blurb = format!("What computes: auto (the first that can be had), or one of {}", names.join(", "));
+    vec![
+        text!(Model, execution_provider, "execution-provider", "Execution provider", blurb),
+        property!(Model, device_id: i32, glib::ParamSpecInt::builder("device-id").nick("Device").blurb("Number of the GPU or other device")
+            .minimum(0).maximum(255).default_value(defaults.device_id).flags(NOW).build()),
+        property!(Model, precision: PrecisionSetting, glib::ParamSpecEnum::builder_with_default("precision", defaults.precision)
+            .nick("Precision").blurb("Arithmetic of the inference").flags(NOW).build()),
+        property!(Model, optimization_level: OptimizationLevel, glib::ParamSpecEnum::builder_with_default("optimization-level", defaults.optimization_level)
+            .nick("Optimization level").blurb("How far ONNX Runtime may rewrite the model").flags(NOW).build()),
+        property!(Model, threads: u32, glib::ParamSpecUInt::builder("threads").nick("Threads").blurb("Threads of the inference; 0: one per core")
+            .maximum(1024).default_value(defaults.threads).flags(NOW).build()),
+        text!(
+            Model,
+            model_cache_dir,
+            "model-cache-dir",
+            "Model cache directory",
+            "Folder where TensorRT and OpenVINO keep prepared models; unset: none is kept"
+        ),
+    ]
+}
+
+/// Text of each contract override, in the order of [`key::ALL`].
+const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
+    (key::INPUT_LAYOUT, "Input layout", "Axes of the model's input: nchw, nhwc, chw or hwc; unset: as the model tells"),
+    (
+        key::OUTPUT_LAYOUT,
+        "Output layout",
+        "Axes of the model's output: nchw, nhwc, chw or hwc; unset: as the model tells",
+    ),
+    (
+        key::INPUT_CHANNELS,
+        "Input channels",
+        "Channel order of the model's input: rgb or bgr; unset: as the model tells",
+    ),
+    (
+        key::OUTPUT_CHANNELS,
+        "Output channels",
+        "Channel order of the model's output: rgb or bgr; unset: as the model tells, else as the input",
+    ),
+    (
+        key::INPUT_RANGE,
+        "Input range",
+        "Values of the model's input: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: as the model tells",
+    ),
+    (
+        key::OUTPUT_RANGE,
+        "Output range",
+        "Values of the model's output: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: as the model tells",
+    ),
+    (
+        key::SIZE_MULTIPLE,
+        "Size multiple",
+        "Width and height must be multiples of this; unset: as the model tells, else found by trying",
+    ),
+    (key::SCALAR_INPUTS, "Scalar inputs", "Values of the model's number inputs: name=value,name=value"),
+];
+
+fn override_properties() -> Vec<Property> {
+    let entry = |(index, (name, nick, blurb)): (usize, &(&str, &str, &str))| Property {
+        spec: string(name, nick, blurb, ""),
+        effect: Effect::Model,
+        set: Box::new(move |settings, value| settings.overrides[index] = optional(value)),
+        get: Box::new(move |settings| settings.overrides[index].to_value()),
+    };
+    OVERRIDES.iter().enumerate().map(entry).collect()
+}
+
+/// Every property, the read-only ones last.
+pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+    let mut specs: Vec<_> = PROPERTIES.iter().map(|p| p.spec.clone()).collect();
+    specs.push(
+        glib::ParamSpecString::builder(ACTIVE_PROVIDER)
+            .nick("Active provider")
+            .blurb("What computes now")
+            .read_only()
+            .build(),
+    );
+    specs.push(
+        glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
+            .nick("Statistics")
+            .blurb(
+                "Frames, milliseconds of inference (mean and 95th percentile) and conversion, provider, inference size",
+            )
+            .read_only()
+            .build(),
+    );
+    specs
+});
+
+/// Takes a property over into the settings.
+pub fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
+    let Some(property) = PROPERTIES.iter().find(|p| p.spec.name() == name) else { return };
+    let before = (property.get)(settings);
+    (property.set)(settings, value);
+    if format!("{before:?}") == format!("{:?}", (property.get)(settings)) {
+        return;
+    }
+    match property.effect {
+        Effect::Frame => {}
+        Effect::Size => settings.size_revision += 1,
+        Effect::Model => settings.model_revision += 1,
+    }
+}
+
+/// A writable property's value.
+pub fn get(settings: &Settings, name: &str) -> Option<glib::Value> {
+    PROPERTIES.iter().find(|p| p.spec.name() == name).map(|p| (p.get)(settings))
+}

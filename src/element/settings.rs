@@ -1,0 +1,202 @@
+//! What the user asked for. Negotiation reads it and never writes it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use gst::glib;
+use ort::session::builder::GraphOptimizationLevel;
+
+use crate::geometry::InferenceSize;
+use crate::inference::provider::Precision;
+use crate::inference::session::{AUTO, ModelSource, SessionConfig};
+use crate::mix::Mix;
+use crate::model::embedded;
+use crate::model::hints::Hints;
+use crate::temporal::stabilizer::{Method, Smoothing};
+
+/// Property `temporal-method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferTemporalMethod")]
+#[repr(i32)]
+pub enum TemporalMethod {
+    /// See [`Method::None`].
+    #[enum_value(name = "Every frame for itself", nick = "none")]
+    None,
+    /// See [`Method::Average`].
+    #[enum_value(name = "Exponential average with earlier frames", nick = "average")]
+    Average,
+}
+
+/// Property `precision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferPrecision")]
+#[repr(i32)]
+pub enum PrecisionSetting {
+    /// See [`Precision::Auto`].
+    #[enum_value(name = "What the provider does best", nick = "auto")]
+    Auto,
+    /// See [`Precision::Fp32`].
+    #[enum_value(name = "32 bit floats throughout", nick = "fp32")]
+    Fp32,
+    /// See [`Precision::Fp16`].
+    #[enum_value(name = "16 bit floats where the provider has them", nick = "fp16")]
+    Fp16,
+}
+
+/// Property `optimization-level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferOptimizationLevel")]
+#[repr(i32)]
+pub enum OptimizationLevel {
+    /// The graph as it is.
+    #[enum_value(name = "The graph as it is", nick = "disable-all")]
+    DisableAll,
+    /// Constant folding and the like.
+    #[enum_value(name = "Basic: redundant nodes removed", nick = "enable-basic")]
+    EnableBasic,
+    /// Fusions.
+    #[enum_value(name = "Extended: nodes fused", nick = "enable-extended")]
+    EnableExtended,
+    /// Blocked memory layouts too.
+    #[enum_value(name = "All, memory layout included", nick = "enable-all")]
+    EnableAll,
+}
+
+/// Every writable property's value.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub model_file: String,
+    pub style: String,
+    pub style_image: String,
+    pub strength: f64,
+    pub preserve_color: bool,
+    pub execution_provider: String,
+    pub device_id: i32,
+    pub precision: PrecisionSetting,
+    pub optimization_level: OptimizationLevel,
+    pub threads: u32,
+    pub model_cache_dir: String,
+    pub inference_size: String,
+    pub temporal_smoothing: f64,
+    pub temporal_method: TemporalMethod,
+    /// The contract overrides, in the order of [`crate::model::hints::key::ALL`].
+    pub overrides: [String; crate::model::hints::key::ALL.len()],
+    /// Counts the changes that need the model to be loaded again.
+    pub model_revision: u64,
+    /// Counts the changes that need new sizes.
+    pub size_revision: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model_file: String::new(),
+            style: embedded::STYLES[0].name.to_owned(),
+            style_image: String::new(),
+            strength: 1.0,
+            preserve_color: false,
+            execution_provider: AUTO.to_owned(),
+            device_id: 0,
+            precision: PrecisionSetting::Auto,
+            optimization_level: OptimizationLevel::EnableAll,
+            threads: 0,
+            model_cache_dir: String::new(),
+            inference_size: InferenceSize::Frame.to_string(),
+            temporal_smoothing: 0.0,
+            temporal_method: TemporalMethod::Average,
+            overrides: Default::default(),
+            model_revision: 0,
+            size_revision: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Which model, by `model-file`, else by `style`.
+    ///
+    /// # Errors
+    /// An unknown style.
+    pub fn source(&self) -> Result<ModelSource> {
+        match path(&self.model_file) {
+            Some(file) => Ok(ModelSource::File(file)),
+            None => Ok(ModelSource::Embedded(embedded::find(&self.style).context("property 'style'")?)),
+        }
+    }
+
+    /// What to run it on.
+    ///
+    /// # Errors
+    /// A contract override that cannot be read, by property; a cache folder that is none.
+    pub fn session_config(&self, plugin_folder: Option<PathBuf>) -> Result<SessionConfig> {
+        let mut overrides = Hints::default();
+        for (name, text) in crate::model::hints::key::ALL.iter().zip(&self.overrides) {
+            overrides.set(name, text).context("property")?;
+        }
+        let cache = path(&self.model_cache_dir);
+        if let Some(folder) = &cache {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("property 'model-cache-dir': cannot make folder '{}'", folder.display()))?;
+        }
+        Ok(SessionConfig {
+            provider: self.execution_provider.clone(),
+            device_id: self.device_id,
+            precision: match self.precision {
+                PrecisionSetting::Auto => Precision::Auto,
+                PrecisionSetting::Fp32 => Precision::Fp32,
+                PrecisionSetting::Fp16 => Precision::Fp16,
+            },
+            threads: self.threads as usize,
+            optimization: match self.optimization_level {
+                OptimizationLevel::DisableAll => GraphOptimizationLevel::Disable,
+                OptimizationLevel::EnableBasic => GraphOptimizationLevel::Level1,
+                OptimizationLevel::EnableExtended => GraphOptimizationLevel::Level2,
+                OptimizationLevel::EnableAll => GraphOptimizationLevel::All,
+            },
+            cache,
+            plugin_folder,
+            overrides,
+            style_image: path(&self.style_image),
+        })
+    }
+
+    /// The size to paint at.
+    ///
+    /// # Errors
+    /// A text that is no size.
+    pub fn inference_size(&self) -> Result<InferenceSize> {
+        self.inference_size.parse().context("property 'inference-size'")
+    }
+
+    /// How much of the original stays.
+    pub fn mix(&self) -> Mix {
+        Mix { strength: self.strength as f32, preserve_color: self.preserve_color }
+    }
+
+    /// What the history is used for.
+    pub fn smoothing(&self) -> Smoothing {
+        let method = match self.temporal_method {
+            TemporalMethod::None => Method::None,
+            TemporalMethod::Average => Method::Average,
+        };
+        Smoothing { method, amount: self.temporal_smoothing as f32 }
+    }
+
+    /// Checks what can be checked before a model is loaded.
+    ///
+    /// # Errors
+    /// As [`Settings::source`] and [`Settings::inference_size`].
+    pub fn check(&self) -> Result<()> {
+        self.inference_size()?;
+        let file = path(&self.model_file);
+        ensure!(
+            file.as_ref().is_none_or(|f| f.exists()),
+            "property 'model-file': there is no file '{}'",
+            self.model_file
+        );
+        self.source().map(|_| ())
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}

@@ -1,0 +1,109 @@
+//! Sizes: at which size a frame is painted.
+//!
+//! Comes in: the frame's size and the user's wish. Goes out: the size of the picture that the generator sees.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+
+/// Width and height in pixels.
+pub type Size = (usize, usize);
+
+/// The smallest side of a picture that is painted.
+pub const SMALLEST: usize = 16;
+
+/// The user's wish: property `inference-size`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum InferenceSize {
+    /// The frame's own size.
+    #[default]
+    Frame,
+    /// At most this large, keeping the frame's proportions.
+    Within(usize, usize),
+    /// A factor of the frame's size, 0 < factor <= 4.
+    Scale(f64),
+}
+
+impl InferenceSize {
+    /// The size of the picture for a frame.
+    pub fn of(self, frame: Size) -> Size {
+        match self {
+            InferenceSize::Frame => frame,
+            InferenceSize::Within(width, height) => fit(frame, (width, height)),
+            InferenceSize::Scale(factor) => scaled(frame, factor),
+        }
+    }
+}
+
+/// The largest size of `frame`'s proportions within `bounds`.
+pub fn fit(frame: Size, bounds: Size) -> Size {
+    let factor = (bounds.0 as f64 / frame.0 as f64).min(bounds.1 as f64 / frame.1 as f64);
+    let (w, h) = scaled(frame, factor);
+    (w.min(bounds.0), h.min(bounds.1))
+}
+
+fn scaled(frame: Size, factor: f64) -> Size {
+    let side = |v: usize| ((v as f64 * factor).round() as usize).max(SMALLEST);
+    (side(frame.0), side(frame.1))
+}
+
+/// `value` rounded up to a multiple.
+pub fn round_up(value: usize, multiple: usize) -> usize {
+    value.div_ceil(multiple) * multiple
+}
+
+impl FromStr for InferenceSize {
+    type Err = anyhow::Error;
+
+    /// `0`, `WIDTHxHEIGHT` or a factor such as `0.5`.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let side = |t: &str| t.trim().parse().ok().filter(|v| (SMALLEST..=8192).contains(v));
+        if let Some((width, height)) = text.split_once('x')
+            && let (Some(width), Some(height)) = (side(width), side(height))
+        {
+            return Ok(Self::Within(width, height));
+        }
+        match text.parse::<f64>() {
+            Ok(0.0) => Ok(Self::Frame),
+            Ok(factor) if factor > 0.0 && factor <= 4.0 => Ok(Self::Scale(factor)),
+            _ => bail!("'{text}' is no inference size: expected 0, WIDTHxHEIGHT (16 to 8192 each) or a factor up to 4"),
+        }
+    }
+}
+
+impl fmt::Display for InferenceSize {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Frame => f.write_str("0"),
+            Self::Within(w, h) => write!(f, "{w}x{h}"),
+            Self::Scale(factor) => write!(f, "{factor}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_keep_the_proportions() {
+        let of = |text: &str| text.parse::<InferenceSize>().unwrap().of((1920, 1080));
+        assert_eq!(of("0"), (1920, 1080));
+        assert_eq!(of("640x640"), (640, 360));
+        assert_eq!(of("4000x540"), (960, 540));
+        assert_eq!(of("0.5"), (960, 540));
+        assert_eq!("0.001".parse::<InferenceSize>().unwrap().of((1920, 1080)), (16, 16));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "x", "8x8", "640", "-1", "640x", "NaN", "9000x100"] {
+            assert!(text.parse::<InferenceSize>().is_err(), "{text}");
+        }
+        for text in ["0", "640x360", "0.5"] {
+            assert_eq!(text.parse::<InferenceSize>().unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Planar RGB images as borrowed views: what the element hands to the core and takes back.
+//!
+//! Comes in: three planes (red, green, blue) of 8 or 16 bit samples, each with its own stride. Goes out: rows.
+//! Nothing is copied; every constructor checks that the planes are large enough, so that rows cannot run over.
+
+use anyhow::{Result, ensure};
+
+/// A sample of a plane: `u8`, or `u16` for everything deeper than 8 bits.
+pub trait Sample: Copy + Send + Sync + Default + PartialEq + std::fmt::Debug + 'static {
+    /// The sample as a number, 0 ..= white.
+    fn to_f32(self) -> f32;
+    /// `value` rounded to the nearest sample. `value` must lie in 0 ..= white; NaN gives an arbitrary sample.
+    fn from_f32(value: f32) -> Self;
+}
+
+/// 2^23: adding it to a small float leaves the rounded integer in the low bits, which vectorises on every target.
+const ROUND: f32 = 8_388_608.0;
+
+impl Sample for u8 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        (value + ROUND).to_bits() as u8
+    }
+}
+
+impl Sample for u16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        (value + ROUND).to_bits() as u16
+    }
+}
+
+/// Width, height and white level of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// The sample value of full intensity: 255 for 8 bit, 4095 for 12 bit in `u16`.
+    pub white: u16,
+}
+
+impl Shape {
+    fn check(&self, plane: &str, samples: usize, stride: usize) -> Result<()> {
+        ensure!(self.width > 0 && self.height > 0, "an image of {}x{} pixels", self.width, self.height);
+        ensure!(stride >= self.width, "{plane} plane: stride of {stride} samples for rows of {}", self.width);
+        let needed = stride * (self.height - 1) + self.width;
+        ensure!(samples >= needed, "{plane} plane: {samples} samples, {needed} needed");
+        Ok(())
+    }
+}
+
+const NAMES: [&str; 3] = ["red", "green", "blue"];
+
+/// A readable image: red, green and blue plane.
+#[derive(Clone, Copy)]
+pub struct Image<'a, S> {
+    planes: [&'a [S]; 3],
+    strides: [usize; 3],
+    shape: Shape,
+}
+
+impl<'a, S: Sample> Image<'a, S> {
+    /// Planes in the order red, green, blue; strides in samples.
+    ///
+    /// # Errors
+    /// A plane that is too short for its stride and the height, named by its colour.
+    pub fn new(planes: [&'a [S]; 3], strides: [usize; 3], shape: Shape) -> Result<Self> {
+        for i in 0..3 {
+            shape.check(NAMES[i], planes[i].len(), strides[i])?;
+        }
+        Ok(Self { planes, strides, shape })
+    }
+
+    /// Size and white level.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Row `y` of channel 0 (red), 1 (green) or 2 (blue).
+    #[inline]
+    pub fn row(&self, channel: usize, y: usize) -> &'a [S] {
+        let start = y * self.strides[channel];
+        &self.planes[channel][start..start + self.shape.width]
+    }
+}
+
+/// A writable image: red, green and blue plane.
+pub struct ImageMut<'a, S> {
+    planes: [&'a mut [S]; 3],
+    strides: [usize; 3],
+    shape: Shape,
+}
+
+impl<'a, S: Sample> ImageMut<'a, S> {
+    /// As [`Image::new`].
+    ///
+    /// # Errors
+    /// A plane that is too short for its stride and the height, named by its colour.
+    pub fn new(planes: [&'a mut [S]; 3], strides: [usize; 3], shape: Shape) -> Result<Self> {
+        for i in 0..3 {
+            shape.check(NAMES[i], planes[i].len(), strides[i])?;
+        }
+        Ok(Self { planes, strides, shape })
+    }
+
+    /// Size and white level.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Row `y` of channel 0 (red), 1 (green) or 2 (blue).
+    #[inline]
+    pub fn row_mut(&mut self, channel: usize, y: usize) -> &mut [S] {
+        let start = y * self.strides[channel];
+        &mut self.planes[channel][start..start + self.shape.width]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_skip_the_padding() {
+        let plane: Vec<u8> = (0..12).collect();
+        let shape = Shape { width: 3, height: 3, white: 255 };
+        let image = Image::new([&plane; 3], [4; 3], shape).unwrap();
+        assert_eq!(image.row(1, 2), [8, 9, 10]);
+    }
+
+    #[test]
+    fn short_planes_are_named() {
+        let (long, short) = (vec![0u8; 12], vec![0u8; 10]);
+        let shape = Shape { width: 3, height: 3, white: 255 };
+        let error = Image::new([&long, &short, &long], [4; 3], shape).err().unwrap().to_string();
+        assert!(error.contains("green plane: 10 samples, 11 needed"), "{error}");
+    }
+
+    #[test]
+    fn rounding_is_to_nearest() {
+        for (value, wanted) in [(0.0, 0), (0.49, 0), (0.51, 1), (254.6, 255), (255.0, 255)] {
+            assert_eq!(u8::from_f32(value), wanted);
+        }
+        assert_eq!(u16::from_f32(4094.7), 4095);
+    }
+}

@@ -1,0 +1,62 @@
+//! Running a model: the seam between the stylizer and whatever computes.
+//!
+//! Comes in: a filled input tensor. Goes out: the output tensor. With feature `onnx`, ONNX Runtime does it.
+
+use anyhow::Result;
+use half::f16;
+
+use crate::model::Contract;
+
+#[cfg(feature = "onnx")]
+pub mod library;
+#[cfg(feature = "onnx")]
+pub mod provider;
+#[cfg(feature = "onnx")]
+pub mod session;
+
+/// A tensor's elements, writable.
+pub enum TensorMut<'a> {
+    /// 32 bit floats.
+    F32(&'a mut [f32]),
+    /// 16 bit floats.
+    F16(&'a mut [f16]),
+    /// Bytes.
+    U8(&'a mut [u8]),
+}
+
+/// A tensor's elements.
+pub enum TensorRef<'a> {
+    /// 32 bit floats.
+    F32(&'a [f32]),
+    /// 16 bit floats.
+    F16(&'a [f16]),
+    /// Bytes.
+    U8(&'a [u8]),
+}
+
+/// A loaded model. One thread at a time.
+pub trait Generator: Send {
+    /// What the model wants and gives.
+    fn contract(&self) -> &Contract;
+
+    /// The execution provider that computes, by the name that property `execution-provider` takes.
+    fn provider(&self) -> &str;
+
+    /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the painting.
+    ///
+    /// # Errors
+    /// The model cannot work at this size.
+    fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)>;
+
+    /// The input tensor of the size last bound.
+    fn input(&mut self) -> TensorMut<'_>;
+
+    /// Computes the output from the input.
+    ///
+    /// # Errors
+    /// What the runtime reports.
+    fn run(&mut self) -> Result<()>;
+
+    /// The output tensor of the last run.
+    fn output(&self) -> TensorRef<'_>;
+}

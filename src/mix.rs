@@ -1,0 +1,98 @@
+//! Mixing the painting with the original: how strong the style is, and whose colours are kept.
+//!
+//! Both images have the same size and depth. The result replaces the painting.
+
+use crate::image::{Image, ImageMut, Sample};
+
+/// BT.709 luma weights (ITU-R BT.709-6, item 3.2) on gamma-coded R'G'B'.
+const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
+
+/// What is kept of the original.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mix {
+    /// Share of the painting, 0 (original) ..= 1 (painting).
+    pub strength: f32,
+    /// Keep the original's colours and take only the lightness of the painting.
+    pub preserve_color: bool,
+}
+
+impl Mix {
+    /// Nothing of the original is kept: mixing can be left out.
+    pub fn is_painting_alone(&self) -> bool {
+        self.strength >= 1.0 && !self.preserve_color
+    }
+}
+
+/// Replaces `painting` by its mix with `original`; rows and columns beyond the smaller of the two stay as they are.
+pub fn mix<S: Sample>(original: &Image<S>, painting: &mut ImageMut<S>, mix: Mix) {
+    let (a, b) = (original.shape(), painting.shape());
+    let white = f32::from(b.white);
+    for y in 0..a.height.min(b.height) {
+        if mix.preserve_color {
+            recolor_row(original, painting, y, white);
+        }
+        if mix.strength < 1.0 {
+            for channel in 0..3 {
+                blend_row(original.row(channel, y), painting.row_mut(channel, y), mix.strength);
+            }
+        }
+    }
+}
+
+fn blend_row<S: Sample>(original: &[S], painting: &mut [S], strength: f32) {
+    for (p, o) in painting.iter_mut().zip(original) {
+        let o = o.to_f32();
+        *p = S::from_f32(o + (p.to_f32() - o) * strength);
+    }
+}
+
+/// Adds the difference in luma to the original: chroma (R'-Y', B'-Y') stays, up to clipping.
+fn recolor_row<S: Sample>(original: &Image<S>, painting: &mut ImageMut<S>, y: usize, white: f32) {
+    let rows = [original.row(0, y), original.row(1, y), original.row(2, y)];
+    let width = rows[0].len().min(painting.shape().width);
+    for x in 0..width {
+        let old = rows.map(|row| row[x].to_f32());
+        let luma = |rgb: [f32; 3]| rgb[0] * LUMA[0] + rgb[1] * LUMA[1] + rgb[2] * LUMA[2];
+        let new = [0, 1, 2].map(|c| painting.row_mut(c, y)[x].to_f32());
+        let change = luma(new) - luma(old);
+        for (c, value) in old.into_iter().enumerate() {
+            painting.row_mut(c, y)[x] = S::from_f32((value + change).clamp(0.0, white));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Shape;
+
+    const SHAPE: Shape = Shape { width: 2, height: 1, white: 255 };
+
+    fn mixed(original: [[u8; 2]; 3], mut painting: [[u8; 2]; 3], how: Mix) -> [[u8; 2]; 3] {
+        let image = Image::new([&original[0][..], &original[1][..], &original[2][..]], [2; 3], SHAPE).unwrap();
+        let [r, g, b] = &mut painting;
+        mix(&image, &mut ImageMut::new([&mut r[..], &mut g[..], &mut b[..]], [2; 3], SHAPE).unwrap(), how);
+        painting
+    }
+
+    #[test]
+    fn strength_moves_between_the_two() {
+        let (original, painting) = ([[0, 100], [10, 100], [20, 100]], [[255, 50], [110, 50], [20, 50]]);
+        let at = |strength| mixed(original, painting, Mix { strength, preserve_color: false });
+        assert_eq!(at(1.0), painting);
+        assert_eq!(at(0.0), original);
+        assert_eq!(at(0.5), [[128, 75], [60, 75], [20, 75]]);
+    }
+
+    #[test]
+    fn preserve_color_keeps_chroma_and_takes_luma() {
+        let (original, painting) = ([[100, 90], [60, 90], [20, 90]], [[150, 30], [150, 30], [150, 30]]);
+        let result = mixed(original, painting, Mix { strength: 1.0, preserve_color: true });
+        let luma = |image: &[[u8; 2]; 3], x: usize| (0..3).map(|c| LUMA[c] * f32::from(image[c][x])).sum::<f32>();
+        for x in 0..2 {
+            assert!((luma(&result, x) - luma(&painting, x)).abs() < 1.0);
+            let difference = |i: &[[u8; 2]; 3]| i16::from(i[0][x]) - i16::from(i[2][x]);
+            assert!((difference(&result) - difference(&original)).abs() <= 1);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What must be known of a model before it runs.
+//!
+//! Comes in: the tensors a file declares, its metadata, the user's overrides. Goes out: one validated [`Contract`].
+
+pub mod contract;
+pub mod embedded;
+pub mod facts;
+pub mod hints;
+pub mod onnx_file;
+
+pub use contract::Contract;

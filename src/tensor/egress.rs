@@ -1,0 +1,131 @@
+//! Tensor to image: to planar RGB in 0..=1 (what the temporal part sees), then clamp, round and crop.
+
+use anyhow::{Context, Result, ensure};
+use ndarray::{ArrayView1, Axis};
+
+use super::ingest::Number;
+use super::layout::{Format, Placement};
+use crate::image::{ImageMut, Sample};
+
+/// Undoes a model's range and orders: `planar` becomes planar RGB, 0..=1 for what is in range (not clamped).
+///
+/// # Errors
+/// Lengths that are not 3 x width x height.
+pub fn to_planar<T: Number>(data: &[T], format: &Format, size: (usize, usize), planar: &mut [f32]) -> Result<()> {
+    let (width, height) = size;
+    let wrong = || format!("tensors of {} elements for 3x{height}x{width}", data.len());
+    ensure!(planar.len() == 3 * width * height, wrong());
+    let view = format.view(data, width, height).with_context(wrong)?;
+    for (channel, plane) in planar.chunks_exact_mut(width * height).enumerate() {
+        let source = view.index_axis(Axis(0), format.channels.index(channel));
+        let scale = 1.0 / format.range.scale[channel];
+        let offset = -format.range.offset[channel] * scale;
+        for (row, target) in source.rows().into_iter().zip(plane.chunks_exact_mut(width)) {
+            convert_row(row, target, scale, offset);
+        }
+    }
+    Ok(())
+}
+
+fn convert_row<T: Number>(row: ArrayView1<T>, target: &mut [f32], scale: f32, offset: f32) {
+    match row.as_slice() {
+        Some(row) => row.iter().zip(target).for_each(|(v, t)| *t = v.to_f32() * scale + offset),
+        None => row.iter().zip(target).for_each(|(v, t)| *t = v.to_f32() * scale + offset),
+    }
+}
+
+/// Whether no value is NaN or infinite.
+pub fn all_finite(values: &[f32]) -> bool {
+    const LANES: usize = 16;
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    let mut zero = [0f32; LANES];
+    // 0 * v is 0 for every finite v and NaN for the others.
+    for chunk in chunks {
+        for (z, v) in zero.iter_mut().zip(chunk) {
+            *z += v * 0.0;
+        }
+    }
+    zero.iter().chain(rest).all(|v| v.is_finite())
+}
+
+/// Clamps, rounds and crops planar RGB in 0..=1 into an image. Values beyond the range are clipped, NaN becomes black.
+///
+/// # Errors
+/// A tensor of another length than placed, or an image of another size than the placed picture.
+pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageMut<S>) -> Result<()> {
+    let (width, height) = place.tensor;
+    let shape = image.shape();
+    ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
+    ensure!(planar.len() == 3 * width * height, "tensor of {} elements for {place:?}", planar.len());
+    let white = f32::from(shape.white);
+    for (channel, plane) in planar.chunks_exact(width * height).enumerate() {
+        let rows = plane.chunks_exact(width).skip(place.origin.1).take(shape.height);
+        for (y, row) in rows.enumerate() {
+            let source = &row[place.origin.0..place.origin.0 + shape.width];
+            #[expect(clippy::manual_clamp, reason = "clamp keeps NaN; in this order max turns it into 0")]
+            for (s, v) in image.row_mut(channel, y).iter_mut().zip(source) {
+                *s = S::from_f32(v.max(0.0).min(1.0) * white);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Image, Shape};
+    use crate::tensor::ingest::ingest;
+    use crate::tensor::layout::{Axes, Channels, Range};
+
+    #[test]
+    fn what_goes_in_comes_out_for_every_format() {
+        let samples: Vec<u8> = (0..3 * 7 * 5).map(|i| (i * 37 % 256) as u8).collect();
+        let planes: Vec<&[u8]> = samples.chunks(35).collect();
+        let shape = Shape { width: 7, height: 5, white: 255 };
+        let image = Image::new([planes[0], planes[1], planes[2]], [7; 3], shape).unwrap();
+        let place = Placement::centered((7, 5), (8, 8));
+        let ranges = ["0,1", "0,255", "-1,1", "mean=0.485,0.456,0.406;std=0.229,0.224,0.225"];
+        for range in ranges.map(|r| r.parse::<Range>().unwrap()) {
+            for (axes, channels) in Axes::ALL.iter().flat_map(|a| Channels::ALL.map(|c| (a.1, c.1))) {
+                let format = Format { axes, channels, range };
+                let mut tensor = vec![0f32; 3 * 64];
+                ingest(&image, &mut tensor, &format, &place).unwrap();
+                let mut planar = vec![0f32; 3 * 64];
+                to_planar(&tensor, &format, (8, 8), &mut planar).unwrap();
+                let mut back = vec![0u8; 105];
+                let (r, rest) = back.split_at_mut(35);
+                let (g, b) = rest.split_at_mut(35);
+                to_image(&planar, &place, &mut ImageMut::new([r, g, b], [7; 3], shape).unwrap()).unwrap();
+                assert_eq!(back, samples, "{format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn overshoot_is_clipped_and_nan_is_black() {
+        let planar = [-0.5, 1.5, f32::NAN, 0.5, f32::INFINITY, 1.0, f32::NEG_INFINITY, 0.0, 1e30, -1e30, 0.999, 0.001];
+        let shape = Shape { width: 2, height: 2, white: 4095 };
+        let (mut r, mut g, mut b) = ([0u16; 4], [0u16; 4], [0u16; 4]);
+        let mut image = ImageMut::new([&mut r[..], &mut g[..], &mut b[..]], [2; 3], shape).unwrap();
+        to_image(&planar, &Placement::centered((2, 2), (2, 2)), &mut image).unwrap();
+        assert_eq!(r, [0, 4095, 0, 2048]);
+        assert_eq!(g, [4095, 4095, 0, 0]);
+        assert_eq!(b, [4095, 0, 4091, 4]);
+    }
+
+    #[test]
+    fn one_bad_value_anywhere_is_found() {
+        for length in [1, 15, 16, 17, 100] {
+            assert!(all_finite(&vec![1.0; length]));
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for at in 0..length {
+                    let mut values = vec![1.0; length];
+                    values[at] = bad;
+                    assert!(!all_finite(&values), "{bad} at {at} of {length}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Image to tensor: normalise, reorder, pad by reflection, in one pass and without allocating.
+
+use anyhow::{Context, Result};
+use half::f16;
+use ndarray::ArrayViewMut1;
+
+use super::layout::{Format, Placement, reflect};
+use crate::image::{Image, Sample};
+
+/// An element of a model's tensor.
+pub trait Number: Copy + Send + 'static {
+    /// From a float in the tensor's own range.
+    fn from_f32(value: f32) -> Self;
+    /// To a float in the tensor's own range.
+    fn to_f32(self) -> f32;
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Number for f16 {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f16::to_f32(self)
+    }
+}
+
+impl Number for u8 {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        Sample::from_f32(value.clamp(0.0, 255.0))
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+/// Writes `image` into `tensor` at its place and fills the rest by reflection.
+///
+/// # Errors
+/// A tensor whose length is not 3 x width x height of the placement, or an image of another size than placed.
+pub fn ingest<S: Sample, T: Number>(
+    image: &Image<S>,
+    tensor: &mut [T],
+    format: &Format,
+    place: &Placement,
+) -> Result<()> {
+    let shape = image.shape();
+    anyhow::ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
+    let length = tensor.len();
+    let mut view = format
+        .view_mut(tensor, place.tensor.0, place.tensor.1)
+        .with_context(|| format!("tensor of {length} elements for {place:?}"))?;
+    for channel in 0..3 {
+        let mut plane = view.index_axis_mut(ndarray::Axis(0), format.channels.index(channel));
+        let scale = format.range.scale[channel] / f32::from(shape.white);
+        let offset = format.range.offset[channel];
+        for (y, row) in plane.rows_mut().into_iter().enumerate() {
+            let source = reflect(y as isize - place.origin.1 as isize, shape.height);
+            fill_row(row, image.row(channel, source), place.origin.0, scale, offset);
+        }
+    }
+    Ok(())
+}
+
+fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left: usize, scale: f32, offset: f32) {
+    let convert = |s: &S| T::from_f32(s.to_f32() * scale + offset);
+    match row.as_slice_mut() {
+        Some(row) => row[left..].iter_mut().zip(source).for_each(|(t, s)| *t = convert(s)),
+        None => row.iter_mut().skip(left).zip(source).for_each(|(t, s)| *t = convert(s)),
+    }
+    let filled = left..left + source.len();
+    for x in (0..filled.start).chain(filled.end..row.len()) {
+        row[x] = convert(&source[reflect(x as isize - left as isize, source.len())]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Shape;
+    use crate::tensor::layout::{Axes, Channels, Range};
+
+    const SHAPE: Shape = Shape { width: 2, height: 2, white: 255 };
+    const PLANES: [[u8; 4]; 3] = [[0, 51, 102, 153], [255, 204, 153, 102], [51, 51, 51, 51]];
+
+    fn filled<T: Number + Default>(format: Format, place: Placement) -> Vec<T> {
+        let image = Image::new([&PLANES[0], &PLANES[1], &PLANES[2]], [2; 3], SHAPE).unwrap();
+        let mut tensor = vec![T::default(); 3 * place.tensor.0 * place.tensor.1];
+        ingest(&image, &mut tensor, &format, &place).unwrap();
+        tensor
+    }
+
+    #[test]
+    fn planar_and_interleaved_hold_the_same_picture() {
+        let place = Placement::centered((2, 2), (2, 2));
+        let planar: Vec<f32> = filled(Format::CANONICAL, place);
+        let format = Format { axes: Axes::Nhwc, channels: Channels::Bgr, range: Range::BYTE };
+        let interleaved: Vec<u8> = filled(format, place);
+        assert_eq!(planar[..4], [0.0, 0.2, 0.4, 0.6]);
+        assert_eq!(interleaved[..6], [51, 255, 0, 51, 204, 51]);
+    }
+
+    #[test]
+    fn the_rest_is_filled_by_reflection() {
+        let place = Placement { tensor: (4, 3), origin: (1, 1), picture: (2, 2) };
+        let tensor: Vec<f16> = filled(Format { range: Range::BYTE, ..Format::CANONICAL }, place);
+        let red: Vec<_> = tensor[..12].iter().map(|v| v.to_f32()).collect();
+        assert_eq!(red, [153., 102., 153., 102., 51., 0., 51., 0., 153., 102., 153., 102.]);
+    }
+
+    #[test]
+    fn wrong_sizes_are_refused() {
+        let image = Image::new([&PLANES[0][..], &PLANES[1], &PLANES[2]], [2; 3], SHAPE).unwrap();
+        let place = Placement::centered((2, 2), (2, 2));
+        assert!(ingest(&image, &mut [0f32; 11], &Format::CANONICAL, &place).is_err());
+        let place = Placement::centered((1, 2), (2, 2));
+        assert!(ingest(&image, &mut [0f32; 12], &Format::CANONICAL, &place).is_err());
+    }
+}
