@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::geometry::{Size, fit, round_up};
 use crate::image::{Image, ImageMut, Sample};
@@ -64,16 +64,30 @@ impl Stylizer {
     /// The model cannot work at any size it was tried at.
     pub fn prepare(&mut self, wanted: Size) -> Result<Geometry> {
         self.stabilizer.reset();
-        let told = self.generator.contract().size_multiple;
-        let multiples = told.as_ref().map_or(&MULTIPLES[..], std::slice::from_ref);
-        let mut result = Err(anyhow::anyhow!("no size to try"));
-        for multiple in multiples {
-            result = self.try_multiple(wanted, *multiple);
-            if result.is_ok() {
-                break;
+        let tried = match self.generator.contract().size_multiple {
+            Some(multiple) => self.try_multiple(wanted, multiple),
+            None => self.find_multiple(wanted),
+        };
+        tried.with_context(|| format!("the model does not work on pictures of {}x{}", wanted.0, wanted.1))
+    }
+
+    /// A painting of the tensor's own size is the best sign of a multiple that fits; a generator that enlarges gives
+    /// it for none, and then works with the first multiple that it took.
+    fn find_multiple(&mut self, wanted: Size) -> Result<Geometry> {
+        let mut second_best = None;
+        let mut first_problem = None;
+        for multiple in MULTIPLES {
+            match self.try_multiple(wanted, multiple) {
+                Ok(geometry) if self.input.tensor == self.output.tensor => return Ok(geometry),
+                Ok(_) => second_best = second_best.or(Some(multiple)),
+                Err(problem) => first_problem = first_problem.or(Some(problem)),
             }
         }
-        result.with_context(|| format!("the model does not work on pictures of {}x{}", wanted.0, wanted.1))
+        match (second_best, first_problem) {
+            (Some(multiple), _) => self.try_multiple(wanted, multiple),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => bail!("no size to try"),
+        }
     }
 
     fn try_multiple(&mut self, wanted: Size, multiple: usize) -> Result<Geometry> {

@@ -70,7 +70,8 @@ impl Work {
     /// Sizes that GStreamer refuses.
     pub fn new(like: &VideoInfo, size: Size) -> Result<Self> {
         let format = Depth::of(like).format(like.has_alpha());
-        let info = VideoInfo::builder(format, size.0 as u32, size.1 as u32).build()?;
+        // A converter takes two formats of the same frame rate only.
+        let info = VideoInfo::builder(format, size.0 as u32, size.1 as u32).fps(like.fps()).build()?;
         let buffer = gst::Buffer::with_size(info.size())?;
         let frame = VideoFrame::from_buffer_writable(buffer, &info).map_err(|_| anyhow!("no memory for {size:?}"))?;
         Ok(Self { frame })

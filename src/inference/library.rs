@@ -55,7 +55,7 @@ fn load(candidates: &[Candidate]) -> Result<Environment> {
         let builder = match ort::init_from(&candidate.path) {
             Ok(builder) => builder,
             Err(error) => {
-                refused.push(format!("{}: {error}", candidate.origin));
+                refused.push(format!("{}: {}", candidate.origin, reason(&error)));
                 continue;
             }
         };
@@ -74,6 +74,15 @@ fn load(candidates: &[Candidate]) -> Result<Environment> {
         refused.push("no library anywhere".into());
     }
     bail!("ONNX Runtime 1.{} or newer was not found. Looked at: {}. {ADVICE}", ort::MINOR_VERSION, refused.join("; "))
+}
+
+/// The loader's own words, which the error's text leaves out.
+fn reason(error: &ort::LoadDynamicError) -> String {
+    let source = match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => std::error::Error::source(error),
+        _ => None,
+    };
+    source.map_or_else(|| error.to_string(), |source| source.to_string())
 }
 
 /// The places to look at, in the documented order: environment variable, path recorded at install, beside the

@@ -110,7 +110,8 @@ mod tests {
         let planar: Vec<f32> = filled(Format::CANONICAL, place);
         let format = Format { axes: Axes::Nhwc, channels: Channels::Bgr, range: Range::BYTE };
         let interleaved: Vec<u8> = filled(format, place);
-        assert_eq!(planar[..4], [0.0, 0.2, 0.4, 0.6]);
+        let wanted = [0.0, 0.2, 0.4, 0.6];
+        assert!(planar.iter().zip(wanted).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{planar:?}");
         assert_eq!(interleaved[..6], [51, 255, 0, 51, 204, 51]);
     }
 

@@ -281,13 +281,14 @@ impl Placement {
     /// The same place in a tensor of another size (a generator that enlarges its input).
     ///
     /// # Errors
-    /// Sizes of which one is not a multiple of the other by the same factor both ways.
+    /// Sizes of which one is not a whole multiple of the other by the same factor both ways.
     pub fn scaled_to(&self, tensor: (usize, usize)) -> Result<Self> {
         let scale = |v: usize, from: usize, to: usize| (v * to).div_ceil(from.max(1));
-        let fits = tensor.0 * self.tensor.1 == tensor.1 * self.tensor.0;
+        let same_factor = tensor.0 * self.tensor.1 == tensor.1 * self.tensor.0;
+        let whole = |a: usize, b: usize| a > 0 && b > 0 && (a.is_multiple_of(b) || b.is_multiple_of(a));
         ensure!(
-            fits && tensor.0 > 0,
-            "the model turned {}x{} into {}x{}: its proportions changed",
+            same_factor && whole(tensor.0, self.tensor.0),
+            "the model turned {}x{} into {}x{}, which is no whole multiple (property 'size-multiple' may help)",
             self.tensor.0,
             self.tensor.1,
             tensor.0,
@@ -349,5 +350,6 @@ mod tests {
         let large = small.scaled_to((64, 32)).unwrap();
         assert_eq!((large.origin, large.picture), ((2, 6), (60, 20)));
         assert!(small.scaled_to((64, 16)).is_err());
+        assert!(small.scaled_to((48, 24)).is_err());
     }
 }
