@@ -4,6 +4,7 @@ mod common;
 
 use common::onnx::identity;
 use common::run::init;
+use gst_video::VideoFrameExt;
 use gst_video::{VideoConverter, VideoFormat, VideoFrame, VideoInfo};
 
 /// A frame of a format, filled by converting a test picture; `padding` extra bytes in every stride.
