@@ -199,7 +199,8 @@ impl ElementImpl for StyleTransfer {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let caps = gst_video::VideoCapsBuilder::new().width_range(SIDES).height_range(SIDES).build();
+            let builder = gst_video::VideoCapsBuilder::new().width_range(SIDES).height_range(SIDES);
+            let caps = builder.field("interlace-mode", "progressive").build();
             let template = |name, direction| gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps);
             let both = [template("sink", gst::PadDirection::Sink), template("src", gst::PadDirection::Src)];
             both.into_iter().flatten().collect()

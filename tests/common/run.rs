@@ -24,7 +24,7 @@ pub fn repo(path: &str) -> PathBuf {
 
 /// The clip that the demo uses.
 pub fn clip() -> PathBuf {
-    repo("assets/clip.mp4")
+    repo("assets/big_buck_bunny.mp4")
 }
 
 /// What a pipeline said before it ended.
