@@ -8,7 +8,9 @@ use common::onnx::{Builder, F32, I64, NCHW, identity, not_a_number};
 use common::run::{Said, init, launch};
 
 fn run(properties: &str) -> Said {
-    launch(&format!("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! styletransfer {properties} ! fakesink"))
+    launch(&format!(
+        "videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! styletransfer {properties} ! fakesink"
+    ))
 }
 
 /// The error that a run must end with, and what it must name.

@@ -27,12 +27,16 @@ fn layouts_and_types() {
     let squeezed = |name: &str, axes: &[i64], dims: &[i64]| {
         let base = Builder::default().input("x", F32, dims).output("y", F32, &NCHW);
         let base = base.transpose("x", "t", axes).constant_i64("first", vec![0]);
-        base.node("Unsqueeze", &["t", "first"], "y").meta("input-layout", name).meta("input-range", "0,1").meta("output-range", "0,1")
+        base.node("Unsqueeze", &["t", "first"], "y")
+            .meta("input-layout", name)
+            .meta("input-range", "0,1")
+            .meta("output-range", "0,1")
     };
     check(squeezed("hwc", &[2, 0, 1], &[-1, -1, 3]), "", (37, 21), 0);
     check(squeezed("chw", &[0, 1, 2], &[3, -1, -1]), "", (37, 21), 0);
     for element in [F16, U8] {
-        let model = Builder::default().input("x", element, &NHWC).output("y", element, &NHWC).node("Identity", &["x"], "y");
+        let model =
+            Builder::default().input("x", element, &NHWC).output("y", element, &NHWC).node("Identity", &["x"], "y");
         check(model, "input-range=0,255 output-range=0,255", (37, 21), 0);
         let mixed = Builder::default().input("x", F32, &NCHW).output("y", element, &NCHW).cast("x", "y", element);
         check(mixed, "input-range=0,255 output-range=0,255", (37, 21), 1);
@@ -114,7 +118,8 @@ fn fixed_sizes_get_the_picture_scaled_into_them() {
 fn enlarging_models_are_scaled_back() {
     let model = Builder::default().input("x", F32, &NCHW).output("y", F32, &NCHW);
     let model = model.constant("none", &[0], vec![]).constant("twice", &[4], vec![1.0, 1.0, 2.0, 2.0]);
-    let model = model.node("Resize", &["x", "none", "twice"], "y").meta("input-range", "0,1").meta("output-range", "0,1");
+    let model =
+        model.node("Resize", &["x", "none", "twice"], "y").meta("input-range", "0,1").meta("output-range", "0,1");
     let folder = tempfile::tempdir().unwrap();
     let path = model.save(folder.path(), "twice");
     let shown = Bench::new(&format!("model-file={}", path.display()), 64, 48).frame(0);

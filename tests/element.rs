@@ -33,9 +33,21 @@ fn time_and_metas_pass_unchanged() {
         writable.set_offset(7);
         gst::ReferenceTimestampMeta::add(writable, &reference, gst::ClockTime::from_seconds(5), None);
         gst_video::VideoRegionOfInterestMeta::add(writable, "face", (1, 2, 3, 4));
-        gst_video::VideoTimeCodeMeta::add(writable, &gst_video::VideoTimeCode::new(
-            gst::Fraction::new(25, 1), None, gst_video::VideoTimeCodeFlags::empty(), 1, 2, 3, 4, 0,
-        ).try_into().unwrap());
+        gst_video::VideoTimeCodeMeta::add(
+            writable,
+            &gst_video::VideoTimeCode::new(
+                gst::Fraction::new(25, 1),
+                None,
+                gst_video::VideoTimeCodeFlags::empty(),
+                1,
+                2,
+                3,
+                4,
+                0,
+            )
+            .try_into()
+            .unwrap(),
+        );
     }
     let out = bench.harness.push_and_pull(buffer.clone()).unwrap();
     assert_eq!((out.pts(), out.dts(), out.duration()), (buffer.pts(), buffer.dts(), buffer.duration()));
@@ -259,7 +271,9 @@ fn seeks_flush_and_every_frame_after_comes_out() {
 #[test]
 fn two_hundred_cycles_leave_nothing() {
     // SAFETY: nextest runs every test in a process of its own, and nothing was started yet.
-    unsafe { std::env::set_var("GST_TRACERS", "leaks(filters=\"GstElement,GstPad,GstBuffer,GstCaps\",check-refs=true)") };
+    unsafe {
+        std::env::set_var("GST_TRACERS", "leaks(filters=\"GstElement,GstPad,GstBuffer,GstCaps\",check-refs=true)")
+    };
     init();
     let (_folder, model) = negative_model();
     let cycle = |frames: usize| {

@@ -81,7 +81,8 @@ fn check(format: VideoFormat, model: &str, size: (u32, u32), padding: i32) {
     let (buffer, info) = frame(format, size.0, size.1, padding);
     let plain = VideoInfo::builder(format, size.0, size.1).fps(info.fps()).build().unwrap();
     let wanted = expected(&buffer, &info, &plain);
-    let mut harness = gst_check::Harness::new_parse(&format!("styletransfer execution-provider=cpu model-file={model}"));
+    let mut harness =
+        gst_check::Harness::new_parse(&format!("styletransfer execution-provider=cpu model-file={model}"));
     harness.set_src_caps(plain.to_caps().unwrap());
     let out = harness.push_and_pull(buffer).unwrap();
     let shown = VideoFrame::from_buffer_readable(out, &plain).unwrap();
@@ -118,7 +119,9 @@ fn padded_strides_are_honoured() {
     let model = identity().save(folder.path(), "identity");
     let model = model.display().to_string();
     use VideoFormat::*;
-    for format in [Rgb, Rgbx, Gray8, I420, Nv12, Yuy2, Uyvy, Y42b, Y444, Ayuv, Argb, I42010le, P01010le, Gbr10le, Argb64, A42010le] {
+    for format in [
+        Rgb, Rgbx, Gray8, I420, Nv12, Yuy2, Uyvy, Y42b, Y444, Ayuv, Argb, I42010le, P01010le, Gbr10le, Argb64, A42010le,
+    ] {
         for size in [(64, 48), (37, 21)] {
             check(format, &model, size, 24);
         }
@@ -150,9 +153,12 @@ fn matrix_and_range_are_honoured() {
     let folder = tempfile::tempdir().unwrap();
     let model = common::onnx::negative().save(folder.path(), "negative");
     // The negative of black is white: luma 16 becomes 235 in video range, 0 becomes 255 in full range.
-    for (colorimetry, black, white) in [("bt709", 16, 235), ("bt601", 16, 235), ("1:3:5:1", 0, 255), ("1:4:7:1", 0, 255)] {
+    for (colorimetry, black, white) in
+        [("bt709", 16, 235), ("bt601", 16, 235), ("1:3:5:1", 0, 255), ("1:4:7:1", 0, 255)]
+    {
         let colorimetry = colorimetry.parse::<gst_video::VideoColorimetry>().unwrap();
-        let info = VideoInfo::builder(VideoFormat::I420, 32, 32).fps(gst::Fraction::new(25, 1)).colorimetry(&colorimetry);
+        let info =
+            VideoInfo::builder(VideoFormat::I420, 32, 32).fps(gst::Fraction::new(25, 1)).colorimetry(&colorimetry);
         let info = info.build().unwrap();
         let mut data = vec![128u8; info.size()];
         data[..32 * 32].fill(black);

@@ -7,8 +7,8 @@ use gst::glib;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::geometry::InferenceSize;
+use crate::inference::config::{AUTO, ModelSource, SessionConfig};
 use crate::inference::provider::Precision;
-use crate::inference::session::{AUTO, ModelSource, SessionConfig};
 use crate::mix::Mix;
 use crate::model::embedded;
 use crate::model::hints::Hints;

@@ -8,11 +8,15 @@ use half::f16;
 use crate::model::Contract;
 
 #[cfg(feature = "onnx")]
+pub mod config;
+#[cfg(feature = "onnx")]
 pub mod library;
 #[cfg(feature = "onnx")]
 pub mod provider;
 #[cfg(feature = "onnx")]
 pub mod session;
+#[cfg(feature = "onnx")]
+mod typed;
 
 /// A tensor's elements, writable.
 pub enum TensorMut<'a> {

@@ -2,67 +2,26 @@
 //!
 //! Comes in: a model and what to run it on. Goes out: a [`Generator`].
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use half::f16;
-use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::environment::Environment;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
-use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+use ort::value::{Outlet, TensorElementType, ValueType};
 
-use super::provider::{CPU, Options, PROVIDERS, Precision, Provider};
+use super::config::{AUTO, ModelSource, Refusal, SessionConfig};
+use super::provider::{CPU, Options, PROVIDERS, Provider};
+use super::typed::Typed;
 use super::{Generator, TensorMut, TensorRef, library};
-use crate::image::Image;
+use crate::model::Contract;
 use crate::model::contract::{PictureTensor, ScalarInput};
 use crate::model::facts::{Dim, ModelFacts, TensorFacts};
 use crate::model::hints::Hints;
 use crate::model::onnx_file::OnnxFile;
-use crate::model::{Contract, embedded::EmbeddedStyle};
 use crate::style_image::StyleImage;
-use crate::tensor::ingest::{Number, ingest};
-use crate::tensor::layout::{Element, Placement};
-
-/// Which model.
-#[derive(Clone)]
-pub enum ModelSource {
-    /// A file.
-    File(PathBuf),
-    /// One that ships inside the plugin.
-    Embedded(&'static EmbeddedStyle),
-}
-
-/// What to run a model on, and how.
-#[derive(Debug, Clone)]
-pub struct SessionConfig {
-    /// `auto` or the name of a row of [`PROVIDERS`].
-    pub provider: String,
-    /// Number of the device.
-    pub device_id: i32,
-    /// Arithmetic.
-    pub precision: Precision,
-    /// Threads of the inference; 0: as many as cores.
-    pub threads: usize,
-    /// How far the runtime may rewrite the graph.
-    pub optimization: GraphOptimizationLevel,
-    /// Folder for prepared engines.
-    pub cache: Option<PathBuf>,
-    /// Folder the plugin lies in: the library may be beside it.
-    pub plugin_folder: Option<PathBuf>,
-    /// What the user says about the model's tensors.
-    pub overrides: Hints,
-    /// Picture for a model's second picture input.
-    pub style_image: Option<PathBuf>,
-}
-
-/// What was tried and refused on the way to a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Name of the provider.
-    pub provider: &'static str,
-    /// Why.
-    pub reason: String,
-}
+use crate::tensor::layout::Element;
 
 /// A model in an ONNX Runtime session.
 pub struct OrtGenerator {
@@ -81,46 +40,6 @@ struct Bound {
     output: Typed,
 }
 
-enum Typed {
-    F32(Tensor<f32>),
-    F16(Tensor<f16>),
-    U8(Tensor<u8>),
-}
-
-/// Runs the same expression on whichever tensor there is.
-macro_rules! each {
-    ($typed:expr, $tensor:ident => $body:expr) => {
-        match $typed {
-            Typed::F32($tensor) => $body,
-            Typed::F16($tensor) => $body,
-            Typed::U8($tensor) => $body,
-        }
-    };
-}
-
-impl Typed {
-    fn new(element: Element, dims: &[i64]) -> Result<Self> {
-        let allocator = Allocator::default();
-        Ok(match element {
-            Element::F32 => Typed::F32(Tensor::new(&allocator, dims)?),
-            Element::F16 => Typed::F16(Tensor::new(&allocator, dims)?),
-            Element::U8 => Typed::U8(Tensor::new(&allocator, dims)?),
-        })
-    }
-
-    fn fill(&mut self, value: f32) {
-        each!(self, t => t.extract_tensor_mut().1.fill(Number::from_f32(value)))
-    }
-
-    fn bind_as_input(&self, binding: &mut IoBinding, name: &str) -> Result<()> {
-        Ok(each!(self, t => binding.bind_input(name, t))?)
-    }
-
-    fn bind_as_output(&mut self, binding: &mut IoBinding, name: &str) -> Result<()> {
-        Ok(each!(self, t => binding.bind_output(name, &mut *t))?)
-    }
-}
-
 impl OrtGenerator {
     /// Loads a model on the provider asked for, or, with `auto`, on the first that can be had.
     ///
@@ -128,12 +47,12 @@ impl OrtGenerator {
     /// No ONNX Runtime, a bad file, a model that is no style model, a provider that cannot be had.
     pub fn load(source: &ModelSource, config: &SessionConfig) -> Result<Self> {
         let environment = library::environment(config.plugin_folder.as_deref())?;
-        let (file, hints) = read(source)?;
+        let (file, hints) = source.read()?;
         let mut refusals = Vec::new();
         for provider in attempts(&config.provider)? {
             match commit(environment, provider, config, &file) {
                 Ok(session) => {
-                    let contract = settle(&session, &config.overrides, &hints).with_context(|| described(source))?;
+                    let contract = settle(&session, &config.overrides, &hints).with_context(|| source.to_string())?;
                     let fixed = fixed_inputs(&contract, config)?;
                     return Ok(Self { session, contract, provider, bound: None, fixed, refusals });
                 }
@@ -141,45 +60,13 @@ impl OrtGenerator {
                     refusals.push(Refusal { provider: provider.name, reason: format!("{error:#}") });
                 }
                 Err(error) => {
-                    let what = format!(
-                        "{} on execution provider '{}' ({})",
-                        described(source),
-                        provider.name,
-                        provider.hardware
-                    );
+                    let what = format!("{source} on execution provider '{}' ({})", provider.name, provider.hardware);
                     return Err(error.context(what));
                 }
             }
         }
-        bail!("no execution provider left to try for {}", described(source))
+        bail!("no execution provider left to try for {source}")
     }
-}
-
-/// Word of property `execution-provider` for: the first that can be had.
-pub const AUTO: &str = "auto";
-
-fn described(source: &ModelSource) -> String {
-    match source {
-        ModelSource::File(path) => format!("model file '{}'", path.display()),
-        ModelSource::Embedded(style) => format!("embedded style '{}'", style.name),
-    }
-}
-
-fn read(source: &ModelSource) -> Result<(OnnxFile, Hints)> {
-    match source {
-        ModelSource::Embedded(style) => Ok((OnnxFile::Bytes(style.onnx.to_vec()), Hints::default())),
-        ModelSource::File(path) => {
-            let file = OnnxFile::open(path)?;
-            let beside = modelinfo_of(path);
-            Ok((file, beside.map(|p| Hints::from_modelinfo(&p)).transpose()?.unwrap_or_default()))
-        }
-    }
-}
-
-/// `model.onnx.modelinfo`, as GStreamer's inference elements name it, or `model.modelinfo`.
-fn modelinfo_of(model: &Path) -> Option<PathBuf> {
-    let appended = PathBuf::from(format!("{}.modelinfo", model.display()));
-    [appended, model.with_extension("modelinfo")].into_iter().find(|p| p.is_file())
 }
 
 fn attempts(name: &str) -> Result<Vec<&'static Provider>> {
@@ -190,12 +77,7 @@ fn attempts(name: &str) -> Result<Vec<&'static Provider>> {
     Ok(PROVIDERS.iter().filter(|p| p.in_auto && (p.is_built_in)().unwrap_or(false)).collect())
 }
 
-fn commit(
-    environment: &ort::environment::Environment,
-    provider: &Provider,
-    config: &SessionConfig,
-    file: &OnnxFile,
-) -> Result<Session> {
+fn commit(environment: &Environment, provider: &Provider, config: &SessionConfig, file: &OnnxFile) -> Result<Session> {
     let mut builder = configure(Session::builder(environment)?, provider, config)?;
     match file {
         OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
@@ -272,11 +154,9 @@ fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(Stri
 
 fn style_tensor(style: &PictureTensor, path: &Path) -> Result<Typed> {
     let picture = StyleImage::open(path, (style.width, style.height))?;
-    let image: Image<u8> = picture.view()?;
-    let size = (image.shape().width, image.shape().height);
-    let place = Placement::centered(size, size);
-    let mut tensor = Typed::new(style.element, &style.dims(size.0, size.1))?;
-    each!(&mut tensor, t => ingest(&image, t.extract_tensor_mut().1, &style.format, &place))?;
+    let image = picture.view()?;
+    let mut tensor = Typed::new(style.element, &style.dims(image.shape().width, image.shape().height))?;
+    tensor.fill_with(&image, &style.format)?;
     Ok(tensor)
 }
 
@@ -314,12 +194,7 @@ impl Generator for OrtGenerator {
     }
 
     fn input(&mut self) -> TensorMut<'_> {
-        match self.bound.as_mut().map(|b| &mut b.input) {
-            Some(Typed::F32(t)) => TensorMut::F32(t.extract_tensor_mut().1),
-            Some(Typed::F16(t)) => TensorMut::F16(t.extract_tensor_mut().1),
-            Some(Typed::U8(t)) => TensorMut::U8(t.extract_tensor_mut().1),
-            None => TensorMut::U8(&mut []),
-        }
+        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.input.view_mut())
     }
 
     fn run(&mut self) -> Result<()> {
@@ -329,12 +204,7 @@ impl Generator for OrtGenerator {
     }
 
     fn output(&self) -> TensorRef<'_> {
-        match self.bound.as_ref().map(|b| &b.output) {
-            Some(Typed::F32(t)) => TensorRef::F32(t.extract_tensor().1),
-            Some(Typed::F16(t)) => TensorRef::F16(t.extract_tensor().1),
-            Some(Typed::U8(t)) => TensorRef::U8(t.extract_tensor().1),
-            None => TensorRef::U8(&[]),
-        }
+        self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| bound.output.view())
     }
 }
 

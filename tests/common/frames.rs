@@ -9,7 +9,7 @@ use super::run::init;
 pub fn picture(width: usize, height: usize, frame: usize) -> Vec<[u8; 3]> {
     let pixel = |i: usize| {
         let (x, y) = (i % width, i / width);
-        let edge = if (x / 5 + y / 3 + frame) % 2 == 0 { 40 } else { 0 };
+        let edge = if (x / 5 + y / 3 + frame).is_multiple_of(2) { 40 } else { 0 };
         [(x * 255 / width) as u8, (y * 255 / height) as u8, ((x + y + 7 * frame) % 200 + edge) as u8]
     };
     (0..width * height).map(pixel).collect()
@@ -57,7 +57,9 @@ impl Bench {
     pub fn element(&self) -> gst::Element {
         let bin = self.harness.element().unwrap();
         match bin.downcast::<gst::Bin>() {
-            Ok(bin) => bin.iterate_elements().find(|e| e.factory().is_some_and(|f| f.name() == "styletransfer")).unwrap(),
+            Ok(bin) => {
+                bin.iterate_elements().find(|e| e.factory().is_some_and(|f| f.name() == "styletransfer")).unwrap()
+            }
             Err(element) => element,
         }
     }

@@ -213,7 +213,8 @@ impl Builder {
     pub fn external(mut self, name: &str, count: i64, location: &str) -> Self {
         let entry = |key: &str, value: String| Entry { key: key.into(), value };
         let external = vec![entry("location", location.into()), entry("length", (4 * count).to_string())];
-        let tensor = Tensor { dims: vec![count], kind: F32, name: name.into(), external, location: 1, ..Default::default() };
+        let tensor =
+            Tensor { dims: vec![count], kind: F32, name: name.into(), external, location: 1, ..Default::default() };
         self.graph.initializers.push(tensor);
         self
     }

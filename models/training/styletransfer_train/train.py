@@ -29,9 +29,9 @@ def add_arguments(parser):
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--painting-size", type=int, default=512)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--content-weight", type=float, default=0.5)
+    parser.add_argument("--content-weight", type=float, default=0.7)
     parser.add_argument("--variation-weight", type=float, default=2.0)
-    parser.add_argument("--stability-weight", type=float, default=60.0)
+    parser.add_argument("--stability-weight", type=float, default=150.0)
     parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -123,9 +123,10 @@ class _Job:
         noise = torch.randn_like(moved) * rng.uniform(0, 0.03) + rng.uniform(-0.02, 0.02)
         both = self.generator(torch.cat([x, (moved + noise).clamp(0, 1)])).float()
         y, y_moved = both.chunk(2)
-        features = self.vgg(y)
+        # VGG pads with zeros and so rewards a bright line along the border: it sees the interior only.
+        features = self.vgg(_interior(y))
         with torch.no_grad():
-            photo = self.vgg(x, until=CONTENT_LAYER)
+            photo = self.vgg(_interior(x), until=CONTENT_LAYER)
         outside = (F.relu(y - 1) ** 2 + F.relu(-y) ** 2).mean()
         return {
             "style": style_loss(features, self.targets),
@@ -139,6 +140,10 @@ class _Job:
 def _crop(wide, dx, dy, size):
     top, left = MAX_SHIFT + dy, MAX_SHIFT + dx
     return wide[:, :, top : top + size, left : left + size]
+
+
+def _interior(x, border=8):
+    return x[:, :, border:-border, border:-border]
 
 
 def _variation(y):

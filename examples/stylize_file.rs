@@ -1,0 +1,232 @@
+//! Converts a film: every frame stylized, audio kept as it is.
+//!
+//! `cargo run --release --example stylize_file -- INPUT OUTPUT [--set property=value]...`
+//!
+//! OUTPUT ends in .mp4, .mov or .mkv. Every audio stream that the container can hold is copied as it is; other streams
+//! (subtitles, further video) are left out and named. With a terminal
+//! there is a progress bar, without one a line every few seconds. Errors of the pipeline end the program with status 1.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use gst::prelude::*;
+use indicatif::{ProgressBar, ProgressStyle};
+
+#[derive(Parser)]
+#[command(about = "Stylize a film, keep its audio")]
+struct Arguments {
+    /// Film to read: anything GStreamer can decode.
+    input: PathBuf,
+    /// Film to write: .mp4, .mov or .mkv.
+    output: PathBuf,
+    /// Property of the element, for example --set strength=0.7; may be repeated.
+    #[arg(long = "set", value_name = "PROPERTY=VALUE")]
+    properties: Vec<String>,
+    /// Constant quality of the H.264 encoder: 0 (lossless) to 51.
+    #[arg(long, default_value_t = 20)]
+    quantizer: u32,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    gst::init()?;
+    gststyletransfer::plugin_register_static()?;
+    let film = Film::open(&arguments)?;
+    film.run(&arguments.output)
+}
+
+struct Film {
+    pipeline: gst::Pipeline,
+    muxer: gst::Element,
+    stylizer: gst::Element,
+}
+
+fn make(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element> {
+    let element = gst::ElementFactory::make(factory).build();
+    let element = element.with_context(|| format!("element '{factory}' is missing: install its GStreamer plugin"))?;
+    pipeline.add(&element)?;
+    Ok(element)
+}
+
+fn muxer_for(output: &Path) -> Result<&'static str> {
+    match output.extension().and_then(|e| e.to_str()) {
+        Some("mp4") => Ok("mp4mux"),
+        Some("mov") => Ok("qtmux"),
+        Some("mkv") => Ok("matroskamux"),
+        _ => bail!("output '{}': expected a name that ends in .mp4, .mov or .mkv", output.display()),
+    }
+}
+
+impl Film {
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let pipeline = gst::Pipeline::new();
+        let source = make(&pipeline, "filesrc")?;
+        source.set_property("location", &arguments.input);
+        let parser = make(&pipeline, "parsebin")?;
+        source.link(&parser)?;
+        let muxer = make(&pipeline, muxer_for(&arguments.output)?)?;
+        let sink = make(&pipeline, "filesink")?;
+        sink.set_property("location", &arguments.output);
+        muxer.link(&sink)?;
+        let stylizer = make(&pipeline, "styletransfer")?;
+        for property in &arguments.properties {
+            let (name, value) =
+                property.split_once('=').with_context(|| format!("--set {property}: expected name=value"))?;
+            stylizer.find_property(name).with_context(|| format!("--set {property}: no such property"))?;
+            stylizer.set_property_from_str(name, value);
+        }
+        let video = Self::video_chain(&pipeline, &stylizer, &muxer, arguments.quantizer)?;
+        let (weak, into) = (pipeline.downgrade(), muxer.clone());
+        parser.connect_pad_added(move |_, pad| {
+            let Some(pipeline) = weak.upgrade() else { return };
+            if let Err(problem) = take_stream(&pipeline, pad, &video, &into) {
+                gst::element_error!(pipeline, gst::CoreError::Negotiation, ("{problem:#}"));
+            }
+        });
+        Ok(Self { pipeline, muxer, stylizer })
+    }
+
+    /// Decoder to muxer; returns the decoder. Further video streams are left out.
+    fn video_chain(
+        pipeline: &gst::Pipeline,
+        stylizer: &gst::Element,
+        muxer: &gst::Element,
+        quantizer: u32,
+    ) -> Result<gst::Element> {
+        let decoder = make(pipeline, "decodebin")?;
+        let queue = make(pipeline, "queue")?;
+        let before = make(pipeline, "videoconvert")?;
+        let after = make(pipeline, "videoconvert")?;
+        let encoder = make(pipeline, "x264enc")?;
+        encoder.set_property_from_str("pass", "qual");
+        encoder.set_property("quantizer", quantizer);
+        let parser = make(pipeline, "h264parse")?;
+        gst::Element::link_many([&queue, &before, stylizer, &after, &encoder, &parser, muxer])?;
+        decoder.connect_pad_added(move |_, pad| {
+            let target = queue.static_pad("sink");
+            if let Some(target) = target.filter(|t| !t.is_linked())
+                && let Err(problem) = pad.link(&target)
+            {
+                eprintln!("decoded video cannot be used: {problem}");
+            }
+        });
+        Ok(decoder)
+    }
+
+    fn run(&self, output: &Path) -> Result<()> {
+        let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.refusal());
+        let outcome = started.and_then(|_| self.watch());
+        self.pipeline.set_state(gst::State::Null)?;
+        let frames = outcome?;
+        println!("{} frames stylized: {}", frames, output.display());
+        Ok(())
+    }
+
+    /// Why the pipeline did not start: the first error on the bus.
+    fn refusal(&self) -> anyhow::Error {
+        let message = self.pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+        match message.as_ref().map(|m| m.view()) {
+            Some(gst::MessageView::Error(error)) => anyhow!("{}", error.error()),
+            _ => anyhow!("the pipeline does not start"),
+        }
+    }
+
+    /// Shows progress until the end; returns the number of frames.
+    fn watch(&self) -> Result<u64> {
+        let bus = self.pipeline.bus().context("a pipeline has a bus")?;
+        let bar = ProgressBar::new(100);
+        bar.set_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left")?);
+        let mut progress = Progress { bar, printed: Instant::now() };
+        loop {
+            match bus.timed_pop(gst::ClockTime::from_mseconds(200)).as_ref().map(|m| m.view()) {
+                Some(gst::MessageView::Eos(_)) => break,
+                Some(gst::MessageView::Error(error)) => {
+                    let source = error.src().map(|s| s.path_string().to_string()).unwrap_or_default();
+                    bail!("{source}: {}", error.error());
+                }
+                Some(gst::MessageView::Warning(warning)) => progress.note(&warning.error().to_string()),
+                _ => {}
+            }
+            progress.show(self.share(), self.frames());
+        }
+        progress.bar.finish_and_clear();
+        Ok(self.frames())
+    }
+
+    fn frames(&self) -> u64 {
+        self.stylizer.property::<gst::Structure>("stats").get("frames").unwrap_or_default()
+    }
+
+    /// How much is done, 0 to 1; the muxer knows the position best, but answers only once it writes.
+    fn share(&self) -> f64 {
+        let position = self.stylizer.static_pad("src").and_then(|p| p.query_position::<gst::ClockTime>());
+        let duration = self.stylizer.static_pad("sink").and_then(|p| p.peer_query_duration::<gst::ClockTime>());
+        let duration = duration.or_else(|| self.muxer.query_duration());
+        match (position, duration) {
+            (Some(position), Some(duration)) if duration > gst::ClockTime::ZERO => {
+                position.nseconds() as f64 / duration.nseconds() as f64
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+/// Sends a parsed stream where it belongs.
+fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let kind = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+    let is_video = kind.starts_with("video/") || kind.starts_with("image/");
+    let sink = video.static_pad("sink").filter(|sink| is_video && !sink.is_linked());
+    if let Some(sink) = sink {
+        pad.link(&sink)?;
+        return Ok(());
+    }
+    let queue = make(pipeline, "queue")?;
+    // Sound waits for the slow pictures: let it.
+    for limit in ["max-size-buffers", "max-size-bytes"] {
+        queue.set_property(limit, 0u32);
+    }
+    queue.set_property("max-size-time", 0u64);
+    pad.link(&queue.static_pad("sink").context("queue without sink")?)?;
+    // Muxers wait for every stream, and subtitles may not come for minutes: they would stop the film.
+    let fits = kind.starts_with("audio/")
+        && muxer.compatible_pad(&queue.static_pad("src").context("queue")?, Some(&caps)).is_some();
+    if fits && queue.link_filtered(muxer, &caps).is_ok() {
+        queue.sync_state_with_parent()?;
+        return Ok(());
+    }
+    eprintln!("left out: {kind}");
+    let sink = make(pipeline, "fakesink")?;
+    sink.set_property("async", false);
+    queue.link(&sink)?;
+    queue.sync_state_with_parent()?;
+    sink.sync_state_with_parent()?;
+    Ok(())
+}
+
+/// A bar on a terminal, else a line now and then.
+struct Progress {
+    bar: ProgressBar,
+    printed: Instant,
+}
+
+impl Progress {
+    fn show(&mut self, share: f64, frames: u64) {
+        let percent = (share * 100.0).clamp(0.0, 100.0) as u64;
+        self.bar.set_position(percent);
+        self.bar.set_message(format!("{frames} frames"));
+        if self.bar.is_hidden() && self.printed.elapsed() > Duration::from_secs(2) {
+            println!("{percent:>3} %  {frames} frames");
+            self.printed = Instant::now();
+        }
+    }
+
+    fn note(&self, text: &str) {
+        match self.bar.is_hidden() {
+            true => eprintln!("warning: {text}"),
+            false => self.bar.println(format!("warning: {text}")),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+"""Builds the plugin with plain cargo for meson: library to OUTPUT, its sources to DEPFILE.
+
+Arguments: CARGO SOURCE_ROOT BUILD_DIR OUTPUT DEPFILE BUILDTYPE
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+cargo, source, build, output, depfile, buildtype = sys.argv[1:]
+# A debug build of the pixel loops is of no use to anybody but a debugger: only an explicit `debug` gives one.
+profile = "dev" if buildtype == "debug" else "release"
+folder = pathlib.Path(build).resolve() / "cargo"
+command = [cargo, "build", "--lib", "--profile", profile, "--target-dir", str(folder)]
+subprocess.run(command + ["--manifest-path", str(pathlib.Path(source) / "Cargo.toml")], check=True)
+built = folder / ("debug" if profile == "dev" else "release") / "libgststyletransfer.so"
+shutil.copy2(built, output)
+sources = built.with_suffix(".d").read_text().split(":", 1)[1]
+pathlib.Path(depfile).write_text(f"{output}:{sources}")

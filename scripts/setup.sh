@@ -1,0 +1,74 @@
+# Sourced by the other scripts: installs what is missing and tells where ONNX Runtime is.
+# Debian packages with apt (as root or with sudo), Rust with rustup, ONNX Runtime from its PyPI wheel into target/.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+RUST_NEEDED=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+ORT_VERSION=1.24.1
+ORT_OPENVINO_VERSION=1.24.1
+
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_packages NAME... : installs the Debian packages that are missing.
+need_packages() {
+    local missing=()
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    if ! command -v apt-get >/dev/null; then
+        echo "These packages are missing and this is no Debian; install their equivalents: ${missing[*]}" >&2
+        exit 1
+    fi
+    say "Installing Debian packages: ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# need_rust : installs or updates Rust if there is none that is new enough.
+need_rust() {
+    [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+    local found
+    found=$(rustc --version 2>/dev/null | cut -d ' ' -f 2 || true)
+    if [ -n "$found" ] && [ "$(printf '%s\n' "$RUST_NEEDED" "$found" | sort -V | head -n 1)" = "$RUST_NEEDED" ]; then
+        return
+    fi
+    say "Installing Rust (found: ${found:-none}, needed: $RUST_NEEDED)"
+    if command -v rustup >/dev/null; then
+        rustup toolchain install stable --profile minimal --component clippy,rustfmt
+        rustup default stable
+    else
+        need_packages curl ca-certificates
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --component clippy,rustfmt
+        . "$HOME/.cargo/env"
+    fi
+}
+
+# need_onnxruntime : sets ORT_DYLIB_PATH. OpenVINO's build is about 15 % faster on processors with AVX-512.
+need_onnxruntime() {
+    if [ -n "${ORT_DYLIB_PATH:-}" ]; then
+        say "ONNX Runtime: $ORT_DYLIB_PATH (from ORT_DYLIB_PATH)"
+        return
+    fi
+    local wheel="onnxruntime==$ORT_VERSION" folder=target/onnxruntime
+    if [ "$(uname -m)" = x86_64 ] && grep -qm1 avx512f /proc/cpuinfo; then
+        wheel="onnxruntime-openvino==$ORT_OPENVINO_VERSION" folder=target/onnxruntime-openvino
+    fi
+    if ! ls "$folder"/onnxruntime/capi/libonnxruntime.so.1.* >/dev/null 2>&1; then
+        command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || need_packages python3 python3-pip
+        say "Installing $wheel from PyPI into $folder"
+        python3 -m pip install --quiet --no-deps --target "$folder" "$wheel"
+    fi
+    ORT_DYLIB_PATH=$(ls "$PWD/$folder"/onnxruntime/capi/libonnxruntime.so.1.* | head -n 1)
+    export ORT_DYLIB_PATH
+    say "ONNX Runtime: $ORT_DYLIB_PATH"
+}
+
+BUILD_PACKAGES=(gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)
+RUN_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav)

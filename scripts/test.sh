@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Runs every test; installs what is missing. Needs no GPU.
+
+. "$(dirname "$0")/setup.sh"
+need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" gstreamer1.0-rtsp python3-gi gir1.2-gst-rtsp-server-1.0
+need_rust
+need_onnxruntime
+if ! cargo nextest --version >/dev/null 2>&1; then
+    say "Installing cargo-nextest (tests that load libraries need a process each)"
+    cargo install --quiet --locked cargo-nextest
+fi
+
+say "The core alone: no GStreamer, no ONNX Runtime"
+cargo nextest run --no-default-features
+say "Everything"
+export G_DEBUG=fatal-warnings
+cargo nextest run

@@ -1,0 +1,106 @@
+//! Which model to run, on what and how; and reading its file.
+//!
+//! Comes in: the user's choices. Goes out: the file's bytes and what a `.modelinfo` file beside it says.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use ort::session::builder::GraphOptimizationLevel;
+
+use super::provider::Precision;
+use crate::model::embedded::EmbeddedStyle;
+use crate::model::hints::Hints;
+use crate::model::onnx_file::OnnxFile;
+
+/// Word of property `execution-provider` for: the first that can be had.
+pub const AUTO: &str = "auto";
+
+/// Which model.
+#[derive(Clone)]
+pub enum ModelSource {
+    /// A file.
+    File(PathBuf),
+    /// One that ships inside the plugin.
+    Embedded(&'static EmbeddedStyle),
+}
+
+/// What to run a model on, and how.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// `auto` or the name of a row of [`PROVIDERS`].
+    pub provider: String,
+    /// Number of the device.
+    pub device_id: i32,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Threads of the inference; 0: as many as cores.
+    pub threads: usize,
+    /// How far the runtime may rewrite the graph.
+    pub optimization: GraphOptimizationLevel,
+    /// Folder for prepared engines.
+    pub cache: Option<PathBuf>,
+    /// Folder the plugin lies in: the library may be beside it.
+    pub plugin_folder: Option<PathBuf>,
+    /// What the user says about the model's tensors.
+    pub overrides: Hints,
+    /// Picture for a model's second picture input.
+    pub style_image: Option<PathBuf>,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            provider: AUTO.to_owned(),
+            device_id: 0,
+            precision: Precision::Auto,
+            threads: 0,
+            optimization: GraphOptimizationLevel::All,
+            cache: None,
+            plugin_folder: None,
+            overrides: Hints::default(),
+            style_image: None,
+        }
+    }
+}
+
+/// What was tried and refused on the way to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Name of the provider.
+    pub provider: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            ModelSource::File(path) => write!(f, "model file '{}'", path.display()),
+            ModelSource::Embedded(style) => write!(f, "embedded style '{}'", style.name),
+        }
+    }
+}
+
+impl ModelSource {
+    /// The file, checked, and what a `.modelinfo` file beside it says.
+    ///
+    /// # Errors
+    /// As [`OnnxFile::open`] and [`Hints::from_modelinfo`].
+    pub fn read(&self) -> Result<(OnnxFile, Hints)> {
+        match self {
+            ModelSource::Embedded(style) => Ok((OnnxFile::Bytes(style.onnx.to_vec()), Hints::default())),
+            ModelSource::File(path) => {
+                let file = OnnxFile::open(path)?;
+                let beside = modelinfo_of(path);
+                Ok((file, beside.map(|p| Hints::from_modelinfo(&p)).transpose()?.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// `model.onnx.modelinfo`, as GStreamer's inference elements name it, or `model.modelinfo`.
+fn modelinfo_of(model: &Path) -> Option<PathBuf> {
+    let appended = PathBuf::from(format!("{}.modelinfo", model.display()));
+    [appended, model.with_extension("modelinfo")].into_iter().find(|p| p.is_file())
+}

@@ -1,0 +1,78 @@
+//! A tensor of one of the element types that pictures have, in ONNX Runtime's memory.
+//!
+//! Made once per size, bound as input or output, and rewritten in place from frame to frame.
+
+use anyhow::Result;
+use half::f16;
+use ort::memory::Allocator;
+use ort::session::IoBinding;
+use ort::value::Tensor;
+
+use super::{TensorMut, TensorRef};
+use crate::image::Image;
+use crate::tensor::ingest::{Number, ingest};
+use crate::tensor::layout::{Element, Format, Placement};
+
+/// The tensor.
+pub(super) enum Typed {
+    F32(Tensor<f32>),
+    F16(Tensor<f16>),
+    U8(Tensor<u8>),
+}
+
+/// Runs the same expression on whichever tensor there is.
+macro_rules! each {
+    ($typed:expr, $tensor:ident => $body:expr) => {
+        match $typed {
+            Typed::F32($tensor) => $body,
+            Typed::F16($tensor) => $body,
+            Typed::U8($tensor) => $body,
+        }
+    };
+}
+
+impl Typed {
+    pub fn new(element: Element, dims: &[i64]) -> Result<Self> {
+        let allocator = Allocator::default();
+        Ok(match element {
+            Element::F32 => Typed::F32(Tensor::new(&allocator, dims)?),
+            Element::F16 => Typed::F16(Tensor::new(&allocator, dims)?),
+            Element::U8 => Typed::U8(Tensor::new(&allocator, dims)?),
+        })
+    }
+
+    pub fn fill(&mut self, value: f32) {
+        each!(self, t => t.extract_tensor_mut().1.fill(Number::from_f32(value)))
+    }
+
+    pub fn bind_as_input(&self, binding: &mut IoBinding, name: &str) -> Result<()> {
+        Ok(each!(self, t => binding.bind_input(name, t))?)
+    }
+
+    pub fn bind_as_output(&mut self, binding: &mut IoBinding, name: &str) -> Result<()> {
+        Ok(each!(self, t => binding.bind_output(name, &mut *t))?)
+    }
+
+    /// Writes a picture that fills the tensor.
+    pub fn fill_with(&mut self, image: &Image<u8>, format: &Format) -> Result<()> {
+        let size = (image.shape().width, image.shape().height);
+        let place = Placement::centered(size, size);
+        each!(self, t => ingest(image, t.extract_tensor_mut().1, format, &place))
+    }
+
+    pub fn view(&self) -> TensorRef<'_> {
+        match self {
+            Typed::F32(t) => TensorRef::F32(t.extract_tensor().1),
+            Typed::F16(t) => TensorRef::F16(t.extract_tensor().1),
+            Typed::U8(t) => TensorRef::U8(t.extract_tensor().1),
+        }
+    }
+
+    pub fn view_mut(&mut self) -> TensorMut<'_> {
+        match self {
+            Typed::F32(t) => TensorMut::F32(t.extract_tensor_mut().1),
+            Typed::F16(t) => TensorMut::F16(t.extract_tensor_mut().1),
+            Typed::U8(t) => TensorMut::U8(t.extract_tensor_mut().1),
+        }
+    }
+}

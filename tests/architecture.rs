@@ -1,0 +1,99 @@
+//! The order of the house: imports go one way, files are short, nothing panics on purpose.
+
+use std::path::{Path, PathBuf};
+
+/// Folder or file, and what it may import from the crate.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("log", &[]),
+    ("geometry", &[]),
+    ("image", &[]),
+    ("mix", &["image"]),
+    ("tensor", &["image"]),
+    ("model", &["tensor"]),
+    ("style_image", &["image"]),
+    ("inference", &["image", "tensor", "model", "style_image", "log"]),
+    ("temporal", &["image", "tensor"]),
+    ("stylizer", &["geometry", "image", "tensor", "model", "inference", "temporal"]),
+    ("element", &["geometry", "image", "mix", "tensor", "model", "inference", "temporal", "stylizer", "log"]),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => files.extend(sources(&path)),
+            false if path.extension().is_some_and(|e| e == "rs") => files.push(path),
+            false => {}
+        }
+    }
+    files
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The part of a file before its tests.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]").next().unwrap().to_owned()
+}
+
+/// `tensor` for src/tensor/ingest.rs, `mix` for src/mix.rs.
+fn module(path: &Path) -> String {
+    let relative = path.strip_prefix(src()).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn imports_go_one_way() {
+    for path in sources(&src()) {
+        let module = module(&path);
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
+            assert_eq!(module, "lib", "{path:?} belongs to no layer");
+            continue;
+        };
+        for part in code(&path).split("crate::").skip(1) {
+            let target: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let known = MAY_IMPORT.iter().any(|(name, _)| *name == target);
+            let fine = !known || target == module || allowed.contains(&target.as_str());
+            assert!(fine, "{path:?} imports crate::{target}");
+        }
+    }
+}
+
+#[test]
+fn only_the_element_names_gstreamer_and_only_inference_names_the_runtime() {
+    for path in sources(&src()) {
+        let (module, text) = (module(&path), code(&path));
+        let names = |word: &str| text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
+        if !["element", "lib"].contains(&module.as_str()) {
+            assert!(!names("gst::") && !names("gst_video") && !names("glib::"), "{path:?} names GStreamer");
+        }
+        if !["inference", "log", "element"].contains(&module.as_str()) {
+            assert!(!names("ort::"), "{path:?} names ONNX Runtime");
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for path in sources(&src()) {
+        let text = code(&path);
+        assert!(text.lines().count() <= 300, "{path:?} has {} lines", text.lines().count());
+        assert!(text.starts_with("//! "), "{path:?} does not say what it is");
+    }
+}
+
+#[test]
+fn domain_code_does_not_panic_or_leave_the_safe_language() {
+    for path in sources(&src()) {
+        let text = code(&path);
+        for word in [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "unsafe "] {
+            let found = text.lines().find(|l| l.contains(word) && !l.trim_start().starts_with("//"));
+            assert!(found.is_none(), "{path:?}: {found:?}");
+        }
+    }
+}
