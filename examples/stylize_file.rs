@@ -61,12 +61,14 @@ fn muxer_for(output: &Path) -> Result<&'static str> {
 
 impl Film {
     fn open(arguments: &Arguments) -> Result<Self> {
+        let muxer = muxer_for(&arguments.output)?;
+        std::fs::File::open(&arguments.input).with_context(|| format!("input '{}'", arguments.input.display()))?;
         let pipeline = gst::Pipeline::new();
         let source = make(&pipeline, "filesrc")?;
         source.set_property("location", &arguments.input);
         let parser = make(&pipeline, "parsebin")?;
         source.link(&parser)?;
-        let muxer = make(&pipeline, muxer_for(&arguments.output)?)?;
+        let muxer = make(&pipeline, muxer)?;
         let sink = make(&pipeline, "filesink")?;
         sink.set_property("location", &arguments.output);
         muxer.link(&sink)?;

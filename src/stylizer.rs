@@ -13,7 +13,8 @@ use crate::model::contract::PictureTensor;
 use crate::temporal::stabilizer::{Smoothing, Stabilizer};
 use crate::tensor::egress::{all_finite, to_image, to_planar};
 use crate::tensor::ingest::{Number, ingest};
-use crate::tensor::layout::{Format, Placement};
+use crate::tensor::layout::Format;
+use crate::tensor::placement::Placement;
 
 /// Multiples that are tried for models that do not tell theirs.
 const MULTIPLES: [usize; 6] = [1, 4, 8, 16, 32, 64];

@@ -183,10 +183,13 @@ fn example_stylize_file_keeps_the_audio() {
 
 #[test]
 fn example_stylize_file_names_what_is_wrong() {
+    let (clip, folder) = (clip().display().to_string(), tempfile::tempdir().unwrap());
+    let output = folder.path().join("x.mkv").display().to_string();
     let cases = [
-        (vec!["/nowhere.mp4", "/tmp/x.mp4"], "/nowhere.mp4"),
-        (vec!["in.mp4", "out.avi"], "out.avi"),
-        (vec!["in.mp4", "/tmp/x.mkv", "--set", "colour=1"], "colour"),
+        (vec!["/nowhere.mp4", &output], "/nowhere.mp4"),
+        (vec![&clip, "out.avi"], "out.avi"),
+        (vec![&clip, &output, "--set", "colour=1"], "colour"),
+        (vec![&clip, &output, "--set", "style=no-such-style"], "no-such-style"),
     ];
     for (arguments, named) in cases {
         let run = example("stylize_file").args(&arguments).output().unwrap();

@@ -11,7 +11,8 @@ use ort::value::Tensor;
 use super::{TensorMut, TensorRef};
 use crate::image::Image;
 use crate::tensor::ingest::{Number, ingest};
-use crate::tensor::layout::{Element, Format, Placement};
+use crate::tensor::layout::{Element, Format};
+use crate::tensor::placement::Placement;
 
 /// The tensor.
 pub(super) enum Typed {

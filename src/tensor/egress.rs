@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayView1, Axis};
 
 use super::ingest::Number;
-use super::layout::{Format, Placement};
+use super::layout::Format;
+use super::placement::Placement;
 use crate::image::{ImageMut, Sample};
 
 /// Undoes a model's range and orders: `planar` becomes planar RGB, 0..=1 for what is in range (not clamped).

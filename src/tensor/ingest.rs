@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 use half::f16;
 use ndarray::ArrayViewMut1;
 
-use super::layout::{Format, Placement, reflect};
+use super::layout::Format;
+use super::placement::{Placement, reflect};
 use crate::image::{Image, Sample};
 
 /// An element of a model's tensor.

@@ -6,3 +6,4 @@
 pub mod egress;
 pub mod ingest;
 pub mod layout;
+pub mod placement;

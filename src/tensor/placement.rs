@@ -1,0 +1,76 @@
+//! Where a picture lies in a tensor that is larger than it, and what fills the rest.
+//!
+//! Comes in: sizes of picture and tensor. Goes out: the place, and the mirrored index for what lies outside.
+
+use anyhow::{Result, ensure};
+
+/// Where the picture lies in a tensor that is larger than it; the rest is filled by reflection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Size of the tensor.
+    pub tensor: (usize, usize),
+    /// Column and row of the picture's first pixel.
+    pub origin: (usize, usize),
+    /// Size of the picture.
+    pub picture: (usize, usize),
+}
+
+impl Placement {
+    /// The picture in the middle of a tensor at least as large.
+    pub fn centered(picture: (usize, usize), tensor: (usize, usize)) -> Self {
+        let middle = |p: usize, t: usize| t.saturating_sub(p) / 2;
+        Self { tensor, origin: (middle(picture.0, tensor.0), middle(picture.1, tensor.1)), picture }
+    }
+
+    /// The same place in a tensor of another size (a generator that enlarges its input).
+    ///
+    /// # Errors
+    /// Sizes of which one is not a whole multiple of the other by the same factor both ways.
+    pub fn scaled_to(&self, tensor: (usize, usize)) -> Result<Self> {
+        let scale = |v: usize, from: usize, to: usize| (v * to).div_ceil(from.max(1));
+        let same_factor = tensor.0 * self.tensor.1 == tensor.1 * self.tensor.0;
+        let whole = |a: usize, b: usize| a > 0 && b > 0 && (a.is_multiple_of(b) || b.is_multiple_of(a));
+        ensure!(
+            same_factor && whole(tensor.0, self.tensor.0),
+            "the model turned {}x{} into {}x{}, which is no whole multiple (property 'size-multiple' may help)",
+            self.tensor.0,
+            self.tensor.1,
+            tensor.0,
+            tensor.1
+        );
+        let by = |v: (usize, usize)| (scale(v.0, self.tensor.0, tensor.0), scale(v.1, self.tensor.1, tensor.1));
+        Ok(Self { tensor, origin: by(self.origin), picture: by(self.picture) })
+    }
+}
+
+/// Index in 0..n of position `i`, mirrored at both ends without repeating the edge, as often as needed.
+pub fn reflect(i: isize, n: usize) -> usize {
+    if n == 1 {
+        return 0;
+    }
+    let period = 2 * (n as isize - 1);
+    let i = i.rem_euclid(period);
+    (if i < n as isize { i } else { period - i }) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reflection_does_not_repeat_the_edge() {
+        let row: Vec<_> = (-4..7).map(|i| reflect(i, 3)).collect();
+        assert_eq!(row, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+        assert_eq!(reflect(-5, 1), 0);
+    }
+
+    #[test]
+    fn placements_scale_with_the_model() {
+        let small = Placement::centered((30, 10), (32, 16));
+        assert_eq!(small.origin, (1, 3));
+        let large = small.scaled_to((64, 32)).unwrap();
+        assert_eq!((large.origin, large.picture), ((2, 6), (60, 20)));
+        assert!(small.scaled_to((64, 16)).is_err());
+        assert!(small.scaled_to((48, 24)).is_err());
+    }
+}
