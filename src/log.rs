@@ -20,12 +20,21 @@ pub enum Level {
 /// Receives the messages of ONNX Runtime: level, place in its source, text.
 pub type Sink = fn(Level, &str, &str);
 
-static SINK: OnceLock<Sink> = OnceLock::new();
+static SINK: OnceLock<(Sink, bool)> = OnceLock::new();
 
-/// Sets the sink; the first one stays.
-pub fn set_sink(sink: Sink) {
+/// Sets the sink, and whether it wants details, which cost time; the first one stays.
+pub fn set_sink(sink: Sink, wants_details: bool) {
     // A second plugin instance in the process sets the same sink again.
-    let _ = SINK.set(sink);
+    let _ = SINK.set((sink, wants_details));
+}
+
+/// What ONNX Runtime should report at all.
+#[cfg(feature = "onnx")]
+pub(crate) fn runtime_level() -> ort::logging::LogLevel {
+    match SINK.get() {
+        Some((_, true)) => ort::logging::LogLevel::Verbose,
+        _ => ort::logging::LogLevel::Warning,
+    }
 }
 
 #[cfg(feature = "onnx")]
@@ -36,7 +45,7 @@ pub(crate) fn runtime(level: ort::logging::LogLevel, category: &str, place: &str
         LogLevel::Warning => Level::Warning,
         LogLevel::Error | LogLevel::Fatal => Level::Error,
     };
-    if let Some(sink) = SINK.get() {
+    if let Some((sink, _)) = SINK.get() {
         sink(level, place, &format!("[{category}] {message}"));
     }
 }

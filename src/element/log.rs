@@ -17,14 +17,16 @@ static RUNTIME: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// Sends the core's messages to the debug log.
 pub fn install() {
     LazyLock::force(&CAT);
-    LazyLock::force(&RUNTIME);
-    set_sink(|level, place, message| {
-        let level = match level {
-            Level::Debug => gst::DebugLevel::Debug,
-            Level::Info => gst::DebugLevel::Info,
-            Level::Warning => gst::DebugLevel::Warning,
-            Level::Error => gst::DebugLevel::Error,
-        };
-        gst::log_with_level!(RUNTIME, level, "{place}: {message}");
-    });
+    let wants_details = RUNTIME.threshold() >= gst::DebugLevel::Debug;
+    set_sink(to_debug_log, wants_details);
+}
+
+fn to_debug_log(level: Level, place: &str, message: &str) {
+    let level = match level {
+        Level::Debug => gst::DebugLevel::Debug,
+        Level::Info => gst::DebugLevel::Info,
+        Level::Warning => gst::DebugLevel::Warning,
+        Level::Error => gst::DebugLevel::Error,
+    };
+    gst::log_with_level!(RUNTIME, level, "{place}: {message}");
 }

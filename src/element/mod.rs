@@ -1,6 +1,13 @@
 //! The GStreamer element `styletransfer`: the only folder that names GStreamer.
 //!
 //! Comes in: buffers, caps, events, properties. Goes out: buffers with the painting, messages on the bus.
+//!
+//! ```text
+//! gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! videoconvert ! styletransfer ! videoconvert ! autovideosink
+//! ```
+//!
+//! Interlaced video is refused in caps, because a painting of two interleaved moments is of no use: put `deinterlace`
+//! in front.
 
 use gst::glib;
 use gst::prelude::*;

@@ -28,7 +28,7 @@ pub enum ModelSource {
 /// What to run a model on, and how.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// `auto` or the name of a row of [`PROVIDERS`].
+    /// `auto` or the name of a row of [`super::provider::PROVIDERS`].
     pub provider: String,
     /// Number of the device.
     pub device_id: i32,

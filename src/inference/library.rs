@@ -64,7 +64,10 @@ fn load(candidates: &[Candidate]) -> Result<Environment> {
         };
         match builder.with_name("styletransfer").with_telemetry(false).with_logger(std::sync::Arc::new(logger)).build()
         {
-            Ok(environment) => return Ok(environment),
+            Ok(environment) => {
+                environment.set_log_level(crate::log::runtime_level());
+                return Ok(environment);
+            }
             Err(error) => {
                 bail!("ONNX Runtime '{}' ({}) does not start: {error}", candidate.path.display(), candidate.origin)
             }
