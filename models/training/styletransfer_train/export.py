@@ -14,6 +14,7 @@ def add_arguments(parser):
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--name", required=True, help="style name, e.g. great-wave")
     parser.add_argument("--painting", required=True, help="title, artist and year of the painting")
+    parser.add_argument("--margin", type=int, default=20, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
@@ -21,7 +22,7 @@ def run(args):
     import onnx
 
     state = torch.load(args.checkpoint, map_location="cpu")
-    generator = Generator(**state["config"]).eval()
+    generator = Generator(**{**state["config"], "margin": args.margin}).eval()
     generator.load_state_dict(state["generator"])
     trained = copy.deepcopy(generator)
     generator.fold()

@@ -75,7 +75,10 @@ def _bilinear_taps():
 
 
 class Generator(nn.Module):
-    """`margin` pixels are reflected around the frame and cut off again, so that no border shows."""
+    """`margin` pixels of the edge are repeated around the frame and cut off again, so that no border shows.
+
+    It has no weights: export may choose another margin than training.
+    """
 
     def __init__(self, head=16, trunk=48, blocks=4, margin=8):
         super().__init__()
@@ -98,7 +101,7 @@ class Generator(nn.Module):
     def forward(self, x):
         m = self.margin
         if m:
-            x = F.pad(x, (m, m, m, m), mode="reflect")
+            x = F.pad(x, (m, m, m, m), mode="replicate")
         half = F.relu(self.down1_norm(self.down1(x)))
         y = self.blocks(F.relu(self.down2_norm(self.down2(half))))
         y = self.up1(F.relu(self.narrow(y)))

@@ -1,0 +1,86 @@
+//! The shipped style paints: on real footage the picture changes, keeps its structure, and has no border or grid.
+
+mod common;
+
+use common::run::{clip, init};
+use gst::prelude::*;
+
+const WIDTH: usize = 640;
+const HEIGHT: usize = 360;
+
+/// Luma of one frame of the clip, before and after.
+fn frame(element: &str) -> Vec<f32> {
+    init();
+    let line = format!(
+        "filesrc location={} ! decodebin ! videoconvert ! videoscale ! video/x-raw,format=RGB,width={WIDTH},height={HEIGHT} ! \
+         {element} ! videoconvert ! video/x-raw,format=GRAY8 ! appsink name=sink sync=false",
+        clip().display()
+    );
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let sink = pipeline.by_name("sink").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    let sample = sink.pull_sample().unwrap();
+    let map = sample.buffer().unwrap().map_readable().unwrap();
+    let luma = map.iter().map(|v| f32::from(*v) / 255.0).collect();
+    drop(map);
+    pipeline.set_state(gst::State::Null).unwrap();
+    luma
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
+    let (ma, mb) = (mean(a), mean(b));
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (x, y) in a.iter().zip(b) {
+        ab += (x - ma) * (y - mb);
+        aa += (x - ma).powi(2);
+        bb += (y - mb).powi(2);
+    }
+    ab / (aa * bb).sqrt()
+}
+
+#[test]
+fn the_painting_differs_and_the_scene_stays_readable() {
+    let (original, painting) = (frame("identity"), frame("styletransfer"));
+    let difference = original.iter().zip(&painting).map(|(a, b)| (a - b).abs()).sum::<f32>() / original.len() as f32;
+    assert!(difference > 0.04, "hardly painted: {difference}");
+    let similar = correlation(&original, &painting);
+    assert!(similar > 0.6, "scene lost: {similar}");
+}
+
+/// Mean step between neighbouring columns, for each column modulo 4: a grid of the network's stride makes one stand out.
+#[test]
+fn no_grid_of_the_networks_stride() {
+    let painting = frame("styletransfer");
+    let mut steps = [0f32; 4];
+    for row in painting.chunks(WIDTH) {
+        for x in 1..WIDTH {
+            steps[x % 4] += (row[x] - row[x - 1]).abs();
+        }
+    }
+    let (low, high) = steps.iter().fold((f32::MAX, 0f32), |(l, h), s| (l.min(*s), h.max(*s)));
+    assert!(high / low < 1.1, "{steps:?}");
+}
+
+/// The outermost rows and columns are as bright as those beside them.
+#[test]
+fn no_line_along_the_border() {
+    let (original, painting) = (frame("identity"), frame("styletransfer"));
+    let line = |v: &[f32], y: usize| v[y * WIDTH..(y + 1) * WIDTH].iter().sum::<f32>() / WIDTH as f32;
+    let column = |v: &[f32], x: usize| v.iter().skip(x).step_by(WIDTH).sum::<f32>() / HEIGHT as f32;
+    let checks: [(f32, f32); 4] = [
+        (line(&painting, 0) - line(&painting, 6), line(&original, 0) - line(&original, 6)),
+        (
+            line(&painting, HEIGHT - 1) - line(&painting, HEIGHT - 7),
+            line(&original, HEIGHT - 1) - line(&original, HEIGHT - 7),
+        ),
+        (column(&painting, 0) - column(&painting, 6), column(&original, 0) - column(&original, 6)),
+        (
+            column(&painting, WIDTH - 1) - column(&painting, WIDTH - 7),
+            column(&original, WIDTH - 1) - column(&original, WIDTH - 7),
+        ),
+    ];
+    for (painted, own) in checks {
+        assert!((painted - own).abs() < 0.05, "{checks:?}");
+    }
+}
