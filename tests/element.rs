@@ -214,10 +214,12 @@ fn models_change_while_playing_and_a_bad_one_keeps_the_old() {
     let message = bus.pop_filtered(&[gst::MessageType::Warning]).expect("a warning");
     let gst::MessageView::Warning(warning) = message.view() else { panic!() };
     assert!(warning.error().to_string().contains("/nowhere/else.onnx"), "{}", warning.error());
+    let width =
+        |element: &gst::Element| element.property::<gst::Structure>("stats").get::<u32>("inference-width").unwrap();
+    assert_eq!(width(&element), 40, "statistics tell of the model that paints, not of the one refused");
     element.set_property("inference-size", "0.5");
     bench.frame(0);
-    let stats = element.property::<gst::Structure>("stats");
-    assert_eq!(stats.get::<u32>("inference-width").unwrap(), 20);
+    assert_eq!(width(&element), 20);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use gst_video::{VideoFrameExt, VideoInfo};
 use super::convert::{FrameIn, FrameOut};
 use super::log::CAT;
 use super::painter::{FrameControls, Painted, Painter};
-use super::settings::Settings;
+use super::settings::{Revisions, Settings};
 use super::stats::Stats;
 use super::{error, properties};
 use crate::inference::Generator;
@@ -29,8 +29,7 @@ const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
 #[derive(Default)]
 struct Running {
     painter: Option<Painter>,
-    model_revision: u64,
-    size_revision: u64,
+    revisions: Revisions,
     warned_not_finite: bool,
 }
 
@@ -75,7 +74,6 @@ impl StyleTransfer {
             );
             error::warn(&self.obj(), &text);
         }
-        lock(&self.stats).configured(generator.provider(), (0, 0));
         Ok(Painter::new(Stylizer::new(Box::new(generator))))
     }
 
@@ -88,14 +86,12 @@ impl StyleTransfer {
     }
 
     /// Takes up a change of model or size between two frames. What cannot be had leaves the old one painting.
-    fn catch_up(&self, running: &mut Running, settings: &Settings) {
-        if running.model_revision != settings.model_revision {
-            running.model_revision = settings.model_revision;
-            running.size_revision = settings.size_revision;
-            self.replace(running, settings);
-        } else if running.size_revision != settings.size_revision {
-            running.size_revision = settings.size_revision;
-            self.resize(running, settings);
+    fn catch_up(&self, running: &mut Running, wanted: Revisions) {
+        let had = std::mem::replace(&mut running.revisions, wanted);
+        if had.model != wanted.model {
+            self.replace(running, &self.settings());
+        } else if had.size != wanted.size {
+            self.resize(running, &self.settings());
         }
     }
 
@@ -126,20 +122,22 @@ impl StyleTransfer {
 
     fn paint(&self, from: &FrameIn, to: &mut FrameOut) -> Result<()> {
         let started = Instant::now();
-        let settings = self.settings();
-        if settings.strength <= 0.0 {
+        let (controls, revisions) = {
+            let settings = lock(&self.settings);
+            (FrameControls { mix: settings.mix(), smoothing: settings.smoothing() }, settings.revisions)
+        };
+        if controls.mix.strength <= 0.0 {
             lock(&self.running).painter.as_mut().map(Painter::reset);
             from.copy(to)?;
             lock(&self.stats).passed();
             return Ok(());
         }
         let mut running = lock(&self.running);
-        self.catch_up(&mut running, &settings);
+        self.catch_up(&mut running, revisions);
         let painter = running.painter.as_mut().context("no model is loaded")?;
         if from.buffer().flags().contains(gst::BufferFlags::DISCONT) {
             painter.reset();
         }
-        let controls = FrameControls { mix: settings.mix(), smoothing: settings.smoothing() };
         match painter.paint(from, to, controls)? {
             Painted::Done(took) => lock(&self.stats).painted(started.elapsed(), took),
             Painted::Original => {
@@ -218,12 +216,9 @@ impl BaseTransformImpl for StyleTransfer {
         let settings = self.settings();
         *lock(&self.stats) = Stats::default();
         let painter = self.load(&settings).map_err(|problem| error::at_start(&problem))?;
-        *lock(&self.running) = Running {
-            painter: Some(painter),
-            model_revision: settings.model_revision,
-            size_revision: settings.size_revision,
-            warned_not_finite: false,
-        };
+        lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
+        *lock(&self.running) =
+            Running { painter: Some(painter), revisions: settings.revisions, warned_not_finite: false };
         Ok(())
     }
 

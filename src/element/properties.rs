@@ -236,8 +236,8 @@ pub fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
     }
     match property.effect {
         Effect::Frame => {}
-        Effect::Size => settings.size_revision += 1,
-        Effect::Model => settings.model_revision += 1,
+        Effect::Size => settings.revisions.size += 1,
+        Effect::Model => settings.revisions.model += 1,
     }
 }
 

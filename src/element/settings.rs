@@ -81,10 +81,16 @@ pub struct Settings {
     pub temporal_method: TemporalMethod,
     /// The contract overrides, in the order of [`crate::model::hints::key::ALL`].
     pub overrides: [String; crate::model::hints::key::ALL.len()],
-    /// Counts the changes that need the model to be loaded again.
-    pub model_revision: u64,
-    /// Counts the changes that need new sizes.
-    pub size_revision: u64,
+    pub revisions: Revisions,
+}
+
+/// Counts changes, so that a frame can tell whether the running configuration is out of date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Revisions {
+    /// Changes that need the model to be loaded again.
+    pub model: u64,
+    /// Changes that need new sizes.
+    pub size: u64,
 }
 
 impl Default for Settings {
@@ -105,8 +111,7 @@ impl Default for Settings {
             temporal_smoothing: 0.0,
             temporal_method: TemporalMethod::Average,
             overrides: Default::default(),
-            model_revision: 0,
-            size_revision: 0,
+            revisions: Revisions::default(),
         }
     }
 }
