@@ -112,6 +112,12 @@ fn a_provider_that_cannot_be_had_says_why() {
 }
 
 #[test]
+fn a_precision_that_the_provider_has_not_is_said() {
+    let said = run("execution-provider=cpu precision=fp16");
+    assert!(said.eos && said.warnings.len() == 1 && said.warnings[0].contains("'cpu' has no fp16"), "{said:?}");
+}
+
+#[test]
 fn not_a_number_shows_the_frame_as_it_came_and_warns_once() {
     init();
     let folder = tempfile::tempdir().unwrap();

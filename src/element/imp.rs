@@ -19,6 +19,7 @@ use super::settings::{Revisions, Settings};
 use super::stats::Stats;
 use super::{error, properties};
 use crate::inference::Generator;
+use crate::inference::provider::Precision;
 use crate::inference::session::OrtGenerator;
 use crate::stylizer::Stylizer;
 
@@ -73,6 +74,13 @@ impl StyleTransfer {
                 generator.provider()
             );
             error::warn(&self.obj(), &text);
+        }
+        if config.precision == Precision::Fp16 && !generator.provider_row().half_precision {
+            let provider = generator.provider();
+            error::warn(
+                &self.obj(),
+                &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
+            );
         }
         Ok(Painter::new(Stylizer::new(Box::new(generator))))
     }

@@ -67,6 +67,11 @@ impl OrtGenerator {
         }
         bail!("no execution provider left to try for {source}")
     }
+
+    /// The row of the table that computes.
+    pub fn provider_row(&self) -> &'static Provider {
+        self.provider
+    }
 }
 
 fn attempts(name: &str) -> Result<Vec<&'static Provider>> {
