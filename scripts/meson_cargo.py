@@ -11,7 +11,7 @@ cargo, source, build, output, depfile, buildtype = sys.argv[1:]
 # A debug build of the pixel loops is of no use to anybody but a debugger: only an explicit `debug` gives one.
 profile = "dev" if buildtype == "debug" else "release"
 folder = pathlib.Path(build).resolve() / "cargo"
-command = [cargo, "build", "--lib", "--profile", profile, "--target-dir", str(folder)]
+command = [cargo, "build", "--lib", "--no-default-features", "--features", "plugin", "--profile", profile, "--target-dir", str(folder)]
 subprocess.run(command + ["--manifest-path", str(pathlib.Path(source) / "Cargo.toml")], check=True)
 built = folder / ("debug" if profile == "dev" else "release") / "libgststyletransfer.so"
 shutil.copy2(built, output)

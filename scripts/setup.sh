@@ -62,7 +62,7 @@ need_onnxruntime() {
     if ! ls "$folder"/onnxruntime/capi/libonnxruntime.so.1.* >/dev/null 2>&1; then
         command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || need_packages python3 python3-pip
         say "Installing $wheel from PyPI into $folder"
-        python3 -m pip install --quiet --no-deps --target "$folder" "$wheel"
+        python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$folder" "$wheel"
     fi
     ORT_DYLIB_PATH=$(ls "$PWD/$folder"/onnxruntime/capi/libonnxruntime.so.1.* | head -n 1)
     export ORT_DYLIB_PATH
