@@ -31,7 +31,7 @@ def to_tensor(image):
 
 
 class Photos:
-    """Random square crops at random scales. `skip` names start with a prefix kept out for looking at."""
+    """Random square crops at random scales and sides. Pictures are held in memory, at most `largest` pixels high."""
 
     def __init__(self, folder, largest=900):
         paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES)
