@@ -68,7 +68,7 @@ fn main() -> Result<()> {
 fn bare_session(arguments: &Arguments) -> Result<OrtGenerator> {
     let source = match &arguments.model {
         Some(file) => ModelSource::File(file.clone()),
-        None => ModelSource::Embedded(&embedded::STYLES[0]),
+        None => ModelSource::Embedded(&embedded::MODELS[0]),
     };
     let config =
         SessionConfig { provider: arguments.provider.clone(), threads: arguments.threads, ..Default::default() };

@@ -11,8 +11,7 @@ use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
 use gststyletransfer::mix::{Mix, mix};
 use gststyletransfer::model::embedded;
-use gststyletransfer::stylizer::{Outcome, Stylizer};
-use gststyletransfer::temporal::stabilizer::Smoothing;
+use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use image::RgbImage;
 
 #[derive(Parser)]
@@ -35,7 +34,7 @@ fn main() -> Result<()> {
     let picture = image::open(&arguments.input).with_context(|| format!("{}", arguments.input.display()))?.to_rgb8();
     let source = match &arguments.model {
         Some(file) => ModelSource::File(file.clone()),
-        None => ModelSource::Embedded(&embedded::STYLES[0]),
+        None => ModelSource::Embedded(&embedded::MODELS[0]),
     };
     let mut stylizer = Stylizer::new(Box::new(OrtGenerator::load(&source, &SessionConfig::default())?));
     let painted = paint(&mut stylizer, &picture, arguments.strength)?;
@@ -53,7 +52,7 @@ fn paint(stylizer: &mut Stylizer, picture: &RgbImage, strength: f32) -> Result<R
     let image = Image::new([&input[0], &input[1], &input[2]], [geometry.input.0; 3], shape(geometry.input))?;
     let [r, g, b] = &mut output;
     let mut painting = ImageMut::new([r, g, b], strides, shape(geometry.output))?;
-    let outcome = stylizer.process(&image, &mut painting, Smoothing::OFF)?;
+    let outcome = stylizer.process(&image, &mut painting, Controls::STILL)?;
     ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
     if geometry.input == geometry.output {
         mix(&image, &mut painting, Mix { strength, preserve_color: false });

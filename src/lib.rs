@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`image`] knows pixels, [`tensor`] numbers, [`model`] what a model wants, [`inference`] runs it, [`temporal`] keeps
-//! it steady, [`stylizer`] conducts. Only `element` knows GStreamer (feature `plugin`), only `inference::session`,
+//! it steady, [`style`] says in which style, [`stylizer`] conducts. Only `element` knows GStreamer (feature `plugin`), only `inference::session`,
 //! `inference::provider` and `inference::library` know ONNX Runtime (feature `onnx`).
 
 #![warn(missing_docs)]
@@ -18,6 +18,7 @@ pub mod log;
 pub mod geometry;
 pub mod image;
 pub mod mix;
+pub mod style;
 pub mod tensor;
 
 pub mod model;

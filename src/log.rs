@@ -37,6 +37,14 @@ pub(crate) fn runtime_level() -> ort::logging::LogLevel {
     }
 }
 
+/// Something of the core's own that a user may want to know.
+#[cfg(feature = "onnx")]
+pub(crate) fn note(message: &str) {
+    if let Some((sink, _)) = SINK.get() {
+        sink(Level::Info, "", message);
+    }
+}
+
 #[cfg(feature = "onnx")]
 pub(crate) fn runtime(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;

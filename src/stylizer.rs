@@ -10,6 +10,7 @@ use crate::geometry::{Size, fit, round_up};
 use crate::image::{Image, ImageMut, Sample};
 use crate::inference::{Generator, TensorMut, TensorRef};
 use crate::model::contract::PictureTensor;
+use crate::style::{StyleFade, StyleMix};
 use crate::temporal::stabilizer::{Smoothing, Stabilizer};
 use crate::tensor::egress::{all_finite, to_image, to_planar};
 use crate::tensor::ingest::{Number, ingest};
@@ -37,6 +38,20 @@ pub enum Outcome {
     NotFinite,
 }
 
+/// What is wanted of one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Controls {
+    /// What the history is used for.
+    pub smoothing: Smoothing,
+    /// When the frame is shown: what a fade of styles goes by.
+    pub time: Option<Duration>,
+}
+
+impl Controls {
+    /// A picture for itself.
+    pub const STILL: Controls = Controls { smoothing: Smoothing::OFF, time: None };
+}
+
 /// Paints frames.
 pub struct Stylizer {
     generator: Box<dyn Generator>,
@@ -44,13 +59,36 @@ pub struct Stylizer {
     output: Placement,
     planar: Vec<f32>,
     stabilizer: Stabilizer,
+    style: StyleFade,
 }
 
 impl Stylizer {
     /// A stylizer around a generator; [`Stylizer::prepare`] comes next.
     pub fn new(generator: Box<dyn Generator>) -> Self {
         let nothing = Placement::centered((0, 0), (0, 0));
-        Self { generator, input: nothing, output: nothing, planar: Vec::new(), stabilizer: Stabilizer::default() }
+        let (stabilizer, style) = (Stabilizer::default(), StyleFade::default());
+        Self { generator, input: nothing, output: nothing, planar: Vec::new(), stabilizer, style }
+    }
+
+    /// Chooses the style, over `fade` of the frames' time. A model of one unnamed style takes any.
+    ///
+    /// # Errors
+    /// A style that the model does not have; the old one stays.
+    pub fn set_style(&mut self, mix: &StyleMix, fade: Duration) -> Result<()> {
+        let contract = self.generator.contract();
+        if contract.styles.is_empty() {
+            return Ok(());
+        }
+        let weights = mix.weights(&contract.styles)?;
+        if contract.style_weights.is_none() {
+            return Ok(());
+        }
+        if fade.is_zero() {
+            self.stabilizer.reset();
+        }
+        self.style.set(weights, fade);
+        self.generator.set_style(self.style.now());
+        Ok(())
     }
 
     /// The generator.
@@ -121,8 +159,9 @@ impl Stylizer {
         &mut self,
         image: &Image<S>,
         painting: &mut ImageMut<S>,
-        smoothing: Smoothing,
+        controls: Controls,
     ) -> Result<Outcome> {
+        self.generator.set_style(self.style.at(controls.time));
         let format = self.generator.contract().input.format;
         match self.generator.input() {
             TensorMut::F32(tensor) => ingest(image, tensor, &format, &self.input),
@@ -143,7 +182,7 @@ impl Stylizer {
             self.stabilizer.reset();
             return Ok(Outcome::NotFinite);
         }
-        to_image(self.stabilizer.steady(fresh, smoothing), &self.output, painting)?;
+        to_image(self.stabilizer.steady(fresh, controls.smoothing), &self.output, painting)?;
         Ok(Outcome::Painted(took))
     }
 }

@@ -9,7 +9,7 @@ use gststyletransfer::inference::{Generator, TensorMut, TensorRef};
 use gststyletransfer::mix::{Mix, mix};
 use gststyletransfer::model::Contract;
 use gststyletransfer::model::contract::PictureTensor;
-use gststyletransfer::stylizer::{Outcome, Stylizer};
+use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing};
 use gststyletransfer::tensor::layout::{Axes, Channels, Element, Format, Range};
 
@@ -46,8 +46,16 @@ impl Copier {
     fn new(format: Format) -> Self {
         let picture = || PictureTensor { name: "x".into(), element: Element::F32, format, width: None, height: None };
         let (input, output) = (picture(), picture());
-        let contract =
-            Contract { input, output, style: None, scalars: vec![], size_multiple: Some(4), guesses: vec![] };
+        let contract = Contract {
+            input,
+            output,
+            style: None,
+            style_weights: None,
+            styles: vec![],
+            scalars: vec![],
+            size_multiple: Some(4),
+            guesses: vec![],
+        };
         Self { contract, input: vec![], output: vec![] }
     }
 }
@@ -90,7 +98,7 @@ fn nothing_is_allocated_per_frame_after_the_first_ten() {
             let image = Image::new([&plane, &plane, &plane], [width; 3], shape).unwrap();
             let mut painting = ImageMut::new([&mut r, &mut g, &mut b], [width; 3], shape).unwrap();
             let smoothing = Smoothing { method: Method::Average, amount };
-            let outcome = stylizer.process(&image, &mut painting, smoothing).unwrap();
+            let outcome = stylizer.process(&image, &mut painting, Controls { smoothing, time: None }).unwrap();
             assert!(matches!(outcome, Outcome::Painted(_)));
             mix(&image, &mut painting, Mix { strength: 0.5, preserve_color: true });
         };

@@ -8,13 +8,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("geometry", &[]),
     ("image", &[]),
     ("mix", &["image"]),
+    ("style", &[]),
     ("tensor", &["image"]),
     ("model", &["tensor"]),
     ("style_image", &["image"]),
     ("inference", &["image", "tensor", "model", "style_image", "log"]),
     ("temporal", &["image", "tensor"]),
-    ("stylizer", &["geometry", "image", "tensor", "model", "inference", "temporal"]),
-    ("element", &["geometry", "image", "mix", "tensor", "model", "inference", "temporal", "stylizer", "log"]),
+    ("stylizer", &["geometry", "image", "style", "tensor", "model", "inference", "temporal"]),
+    ("element", &["geometry", "image", "mix", "style", "tensor", "model", "inference", "temporal", "stylizer", "log"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -41,9 +41,12 @@ fn the_property_table_is_the_elements() {
 #[test]
 fn every_embedded_style_has_its_card() {
     let cards = std::fs::read_to_string(repo("models/README.md")).unwrap();
-    for style in gststyletransfer::model::embedded::STYLES {
+    for style in gststyletransfer::model::embedded::styles() {
         assert!(cards.contains(&format!("## {}", style.name)), "{}", style.name);
-        assert!(style.onnx.len() < 1_000_000, "{} has {} bytes", style.name, style.onnx.len());
+        assert!(cards.contains(style.painting), "{}", style.painting);
+    }
+    for model in gststyletransfer::model::embedded::MODELS {
+        assert!(model.onnx.len() < 1_000_000, "{} bytes", model.onnx.len());
     }
 }
 

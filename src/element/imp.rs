@@ -1,8 +1,7 @@
 //! The element's virtual methods: copy settings or lock, call one domain function, translate the error.
 
-use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gst::glib;
@@ -15,124 +14,31 @@ use gst_video::{VideoFrameExt, VideoInfo};
 use super::convert::{FrameIn, FrameOut};
 use super::log::CAT;
 use super::painter::{FrameControls, Painted, Painter};
-use super::settings::{Revisions, Settings};
+use super::running::{Running, lock};
+use super::settings::Settings;
 use super::stats::Stats;
 use super::{error, properties};
-use crate::inference::Generator;
-use crate::inference::provider::Precision;
-use crate::inference::session::OrtGenerator;
-use crate::stylizer::Stylizer;
+use crate::stylizer::Controls;
 
 /// Smallest and largest side of a frame.
 const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
 
-/// What is running: behind one lock that is held for the length of a frame.
-#[derive(Default)]
-struct Running {
-    painter: Option<Painter>,
-    revisions: Revisions,
-    warned_not_finite: bool,
-}
-
 /// The element. Locks are taken in the order of the fields; none but `running` is held while a frame is painted.
 #[derive(Default)]
 pub struct StyleTransfer {
-    settings: Mutex<Settings>,
-    running: Mutex<Running>,
-    stats: Mutex<Stats>,
-}
-
-/// A lock whose holder panicked still protects plain data.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(super) settings: Mutex<Settings>,
+    pub(super) running: Mutex<Running>,
+    pub(super) stats: Mutex<Stats>,
 }
 
 impl StyleTransfer {
-    fn settings(&self) -> Settings {
-        lock(&self.settings).clone()
-    }
-
-    fn plugin_folder(&self) -> Option<PathBuf> {
-        let file = self.obj().factory()?.plugin()?.filename()?;
-        Some(file.parent()?.to_owned())
-    }
-
-    /// Loads the model that the settings name.
-    fn load(&self, settings: &Settings) -> Result<Painter> {
-        settings.check()?;
-        let config = settings.session_config(self.plugin_folder())?;
-        let generator = OrtGenerator::load(&settings.source()?, &config)?;
-        for guess in &generator.contract().guesses {
-            gst::info!(CAT, imp = self, "{guess}");
-        }
-        for refusal in &generator.refusals {
-            // The library was built for this provider: whoever installed it expects it to be used.
-            let text = format!(
-                "execution provider '{}' cannot be used: {}; '{}' computes instead",
-                refusal.provider,
-                refusal.reason,
-                generator.provider()
-            );
-            error::warn(&self.obj(), &text);
-        }
-        if config.precision == Precision::Fp16 && !generator.provider_row().half_precision {
-            let provider = generator.provider();
-            error::warn(
-                &self.obj(),
-                &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
-            );
-        }
-        Ok(Painter::new(Stylizer::new(Box::new(generator))))
-    }
-
-    fn negotiate(&self, painter: &mut Painter, info: &VideoInfo, settings: &Settings) -> Result<()> {
-        let size = painter.negotiate(info, settings.inference_size()?)?;
-        let provider = painter.stylizer().generator().provider().to_owned();
-        gst::info!(CAT, imp = self, "painting at {}x{} on '{provider}'", size.0, size.1);
-        lock(&self.stats).configured(&provider, size);
-        Ok(())
-    }
-
-    /// Takes up a change of model or size between two frames. What cannot be had leaves the old one painting.
-    fn catch_up(&self, running: &mut Running, wanted: Revisions) {
-        let had = std::mem::replace(&mut running.revisions, wanted);
-        if had.model != wanted.model {
-            self.replace(running, &self.settings());
-        } else if had.size != wanted.size {
-            self.resize(running, &self.settings());
-        }
-    }
-
-    fn replace(&self, running: &mut Running, settings: &Settings) {
-        let info = running.painter.as_ref().and_then(Painter::info).cloned();
-        let fresh = self.load(settings).and_then(|mut painter| {
-            let info = info.context("no caps yet")?;
-            self.negotiate(&mut painter, &info, settings)?;
-            Ok(painter)
-        });
-        match fresh {
-            Ok(painter) => running.painter = Some(painter),
-            Err(problem) => error::warn(&self.obj(), &format!("the old model stays: {problem:#}")),
-        }
-    }
-
-    fn resize(&self, running: &mut Running, settings: &Settings) {
-        let Some(painter) = &mut running.painter else { return };
-        let Some(info) = painter.info().cloned() else { return };
-        if let Err(problem) = self.negotiate(painter, &info, settings) {
-            error::warn(&self.obj(), &format!("painting at the frame's size instead: {problem:#}"));
-            let plain = Settings { inference_size: "0".into(), ..settings.clone() };
-            if let Err(problem) = self.negotiate(painter, &info, &plain) {
-                gst::error!(CAT, imp = self, "{problem:#}");
-            }
-        }
-    }
-
     fn paint(&self, from: &FrameIn, to: &mut FrameOut) -> Result<()> {
         let started = Instant::now();
         let (controls, revisions) = {
             let settings = lock(&self.settings);
-            (FrameControls { mix: settings.mix(), smoothing: settings.smoothing() }, settings.revisions)
+            let time = from.buffer().pts().map(Duration::from);
+            let stylizer = Controls { smoothing: settings.smoothing(), time };
+            (FrameControls { mix: settings.mix(), stylizer }, settings.revisions)
         };
         if controls.mix.strength <= 0.0 {
             lock(&self.running).painter.as_mut().map(Painter::reset);
@@ -225,8 +131,12 @@ impl BaseTransformImpl for StyleTransfer {
         *lock(&self.stats) = Stats::default();
         let painter = self.load(&settings).map_err(|problem| error::at_start(&problem))?;
         lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
-        *lock(&self.running) =
-            Running { painter: Some(painter), revisions: settings.revisions, warned_not_finite: false };
+        *lock(&self.running) = Running {
+            painter: Some(painter),
+            source: settings.source().ok(),
+            revisions: settings.revisions,
+            warned_not_finite: false,
+        };
         Ok(())
     }
 

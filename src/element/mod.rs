@@ -18,6 +18,7 @@ mod imp;
 mod log;
 mod painter;
 mod properties;
+mod running;
 mod settings;
 mod stats;
 

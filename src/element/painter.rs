@@ -10,8 +10,8 @@ use gst_video::VideoInfo;
 use super::convert::{Converter, Depth, FrameIn, FrameOut, Plane, Work};
 use crate::geometry::InferenceSize;
 use crate::mix::{Mix, mix};
-use crate::stylizer::{Geometry, Outcome, Stylizer};
-use crate::temporal::stabilizer::Smoothing;
+use crate::style::StyleMix;
+use crate::stylizer::{Controls, Geometry, Outcome, Stylizer};
 
 /// Paints frames of one format and size.
 pub struct Painter {
@@ -43,8 +43,8 @@ struct FullSize {
 pub struct FrameControls {
     /// How much of the original stays.
     pub mix: Mix,
-    /// What the history is used for.
-    pub smoothing: Smoothing,
+    /// What the stylizer does.
+    pub stylizer: Controls,
 }
 
 /// How a frame went.
@@ -81,6 +81,14 @@ impl Painter {
         let geometry = self.stylizer.prepare(wish.of(frame))?;
         self.stage = Some(Stage::new(info, frame, geometry)?);
         Ok(geometry.input)
+    }
+
+    /// Chooses the style; see [`Stylizer::set_style`].
+    ///
+    /// # Errors
+    /// A style that the model does not have.
+    pub fn set_style(&mut self, mix: &StyleMix, fade: Duration) -> Result<()> {
+        self.stylizer.set_style(mix, fade)
     }
 
     /// Forgets what was painted before.
@@ -121,7 +129,7 @@ impl Stage {
     ) -> Result<Painted> {
         self.enter.enter(from, &mut self.original);
         let outcome =
-            stylizer.process(&self.original.image::<S>()?, &mut self.painting.image_mut()?, controls.smoothing)?;
+            stylizer.process(&self.original.image::<S>()?, &mut self.painting.image_mut()?, controls.stylizer)?;
         let Outcome::Painted(took) = outcome else { return Ok(Painted::Original) };
         let needs_original = !controls.mix.is_painting_alone() || self.info.has_alpha();
         match &mut self.full {

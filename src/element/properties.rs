@@ -16,6 +16,8 @@ enum Effect {
     Frame,
     /// New sizes.
     Size,
+    /// Other weights of the model's styles, or another embedded model.
+    Style,
     /// The model is loaded again.
     Model,
 }
@@ -84,7 +86,7 @@ static PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
 });
 
 fn model_properties() -> Vec<Property> {
-    let styles: Vec<_> = crate::model::embedded::STYLES.iter().map(|s| s.name).collect();
+    let styles: Vec<_> = crate::model::embedded::styles().map(|s| s.name).collect();
     vec![
         text!(
             Model,
@@ -94,12 +96,18 @@ fn model_properties() -> Vec<Property> {
             "ONNX file of a style generator; unset: the embedded style"
         ),
         text!(
-            Model,
+            Style,
             style,
             "style",
             "Style",
-            format!("Name of an embedded style, used without model-file: {}", styles.join(", "))
+            format!(
+                "Style of the model, or a mix: NAME:SHARE,NAME:SHARE; unset: its first. Embedded: {}",
+                styles.join(", ")
+            )
         ),
+        property!(Frame, style_fade: u32, glib::ParamSpecUInt::builder("style-fade").nick("Style fade")
+            .blurb("Milliseconds of the fade from one style of the model to the next; 0: at once")
+            .maximum(60_000).default_value(Settings::default().style_fade).flags(NOW).build()),
         text!(
             Model,
             style_image,
@@ -192,6 +200,11 @@ const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
         "Width and height must be multiples of this; unset: as the model tells, else found by trying",
     ),
     (key::SCALAR_INPUTS, "Scalar inputs", "Values of the model's number inputs: name=value,name=value"),
+    (
+        key::STYLES,
+        "Styles",
+        "Names of the model's styles, in the order of its weights: name,name; unset: as the model tells, else numbers",
+    ),
 ];
 
 fn override_properties() -> Vec<Property> {
@@ -237,6 +250,7 @@ pub fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
     match property.effect {
         Effect::Frame => {}
         Effect::Size => settings.revisions.size += 1,
+        Effect::Style => settings.revisions.style += 1,
         Effect::Model => settings.revisions.model += 1,
     }
 }

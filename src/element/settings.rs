@@ -1,6 +1,7 @@
 //! What the user asked for. Negotiation reads it and never writes it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gst::glib;
@@ -12,6 +13,7 @@ use crate::inference::provider::Precision;
 use crate::mix::Mix;
 use crate::model::embedded;
 use crate::model::hints::Hints;
+use crate::style::StyleMix;
 use crate::temporal::stabilizer::{Method, Smoothing};
 
 /// Property `temporal-method`.
@@ -67,6 +69,7 @@ pub enum OptimizationLevel {
 pub struct Settings {
     pub model_file: String,
     pub style: String,
+    pub style_fade: u32,
     pub style_image: String,
     pub strength: f64,
     pub preserve_color: bool,
@@ -89,6 +92,8 @@ pub struct Settings {
 pub struct Revisions {
     /// Changes that need the model to be loaded again.
     pub model: u64,
+    /// Changes of the style.
+    pub style: u64,
     /// Changes that need new sizes.
     pub size: u64,
 }
@@ -97,7 +102,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model_file: String::new(),
-            style: embedded::STYLES[0].name.to_owned(),
+            style: String::new(),
+            style_fade: 0,
             style_image: String::new(),
             strength: 1.0,
             preserve_color: false,
@@ -120,11 +126,11 @@ impl Settings {
     /// Which model, by `model-file`, else by `style`.
     ///
     /// # Errors
-    /// An unknown style.
+    /// An unknown style, or a mix of several models' styles.
     pub fn source(&self) -> Result<ModelSource> {
         match path(&self.model_file) {
             Some(file) => Ok(ModelSource::File(file)),
-            None => Ok(ModelSource::Embedded(embedded::find(&self.style).context("property 'style'")?)),
+            None => Ok(ModelSource::Embedded(embedded::find(self.style_mix()?.names()).context("property 'style'")?)),
         }
     }
 
@@ -162,6 +168,19 @@ impl Settings {
             overrides,
             style_image: path(&self.style_image),
         })
+    }
+
+    /// The style or mix of styles.
+    ///
+    /// # Errors
+    /// A text that is no mix.
+    pub fn style_mix(&self) -> Result<StyleMix> {
+        self.style.parse().context("property 'style'")
+    }
+
+    /// How long a change of style takes.
+    pub fn style_fade(&self) -> Duration {
+        Duration::from_millis(self.style_fade.into())
     }
 
     /// The size to paint at.

@@ -9,7 +9,7 @@ use anyhow::Result;
 use ort::session::builder::GraphOptimizationLevel;
 
 use super::provider::Precision;
-use crate::model::embedded::EmbeddedStyle;
+use crate::model::embedded::EmbeddedModel;
 use crate::model::hints::Hints;
 use crate::model::onnx_file::OnnxFile;
 
@@ -22,7 +22,7 @@ pub enum ModelSource {
     /// A file.
     File(PathBuf),
     /// One that ships inside the plugin.
-    Embedded(&'static EmbeddedStyle),
+    Embedded(&'static EmbeddedModel),
 }
 
 /// What to run a model on, and how.
@@ -73,11 +73,24 @@ pub struct Refusal {
     pub reason: String,
 }
 
+impl PartialEq for ModelSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (ModelSource::File(a), ModelSource::File(b)) => a == b,
+            (ModelSource::Embedded(a), ModelSource::Embedded(b)) => std::ptr::eq(*a, *b),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             ModelSource::File(path) => write!(f, "model file '{}'", path.display()),
-            ModelSource::Embedded(style) => write!(f, "embedded style '{}'", style.name),
+            ModelSource::Embedded(model) => {
+                let names: Vec<_> = model.styles.iter().map(|s| s.name).collect();
+                write!(f, "embedded model of {}", names.join(", "))
+            }
         }
     }
 }
@@ -89,7 +102,7 @@ impl ModelSource {
     /// As [`OnnxFile::open`] and [`Hints::from_modelinfo`].
     pub fn read(&self) -> Result<(OnnxFile, Hints)> {
         match self {
-            ModelSource::Embedded(style) => Ok((OnnxFile::Bytes(style.onnx.to_vec()), Hints::default())),
+            ModelSource::Embedded(model) => Ok((OnnxFile::Bytes(model.onnx.to_vec()), Hints::default())),
             ModelSource::File(path) => {
                 let file = OnnxFile::open(path)?;
                 let beside = modelinfo_of(path);

@@ -12,6 +12,8 @@ pub mod config;
 #[cfg(feature = "onnx")]
 pub mod library;
 #[cfg(feature = "onnx")]
+mod loaded;
+#[cfg(feature = "onnx")]
 pub mod provider;
 #[cfg(feature = "onnx")]
 pub mod session;
@@ -51,6 +53,9 @@ pub trait Generator: Send {
     /// # Errors
     /// The model cannot work at this size.
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)>;
+
+    /// Sets the weights of the model's styles; one of `contract().styles` each. Called before every frame.
+    fn set_style(&mut self, _weights: &[f32]) {}
 
     /// The input tensor of the size last bound.
     fn input(&mut self) -> TensorMut<'_>;

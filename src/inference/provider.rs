@@ -50,6 +50,8 @@ pub struct Provider {
     pub half_precision: bool,
     /// Whether `auto` tries it, in the order of the table.
     pub in_auto: bool,
+    /// Whether a session costs milliseconds, so that one can be made for every style that is chosen.
+    pub loads_quickly: bool,
     build: fn(&Options) -> ExecutionProviderDispatch,
 }
 
@@ -61,6 +63,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::TensorRT::is_available,
         half_precision: true,
         in_auto: true,
+        loads_quickly: false,
         build: tensorrt,
     },
     Provider {
@@ -69,6 +72,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CUDA::is_available,
         half_precision: false,
         in_auto: true,
+        loads_quickly: false,
         build: cuda,
     },
     Provider {
@@ -77,6 +81,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::MIGraphX::is_available,
         half_precision: true,
         in_auto: true,
+        loads_quickly: false,
         build: migraphx,
     },
     Provider {
@@ -85,6 +90,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::ROCm::is_available,
         half_precision: false,
         in_auto: true,
+        loads_quickly: false,
         build: |o| ep::ROCm::default().with_device_id(o.device_id).build(),
     },
     Provider {
@@ -93,6 +99,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::OpenVINO::is_available,
         half_precision: false,
         in_auto: true,
+        loads_quickly: true,
         build: openvino,
     },
     Provider {
@@ -101,6 +108,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CPU::is_available,
         half_precision: false,
         in_auto: true,
+        loads_quickly: true,
         build: |_| ep::CPU::default().build(),
     },
     Provider {
@@ -109,6 +117,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::NVRTX::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: false,
         build: |o| ep::NVRTX::default().with_device_id(o.device_id.unsigned_abs()).build(),
     },
     Provider {
@@ -117,6 +126,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::WebGPU::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: false,
         build: |o| ep::WebGPU::default().with_device_id(o.device_id).build(),
     },
     Provider {
@@ -125,6 +135,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::OneDNN::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: true,
         build: |_| ep::OneDNN::default().build(),
     },
     Provider {
@@ -133,6 +144,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::XNNPACK::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: true,
         build: |_| ep::XNNPACK::default().build(),
     },
     Provider {
@@ -141,6 +153,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::ACL::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: false,
         build: |_| ep::ACL::default().build(),
     },
     Provider {
@@ -149,6 +162,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CANN::is_available,
         half_precision: false,
         in_auto: false,
+        loads_quickly: false,
         build: |o| ep::CANN::default().with_device_id(o.device_id).build(),
     },
 ];

@@ -46,6 +46,14 @@ impl Typed {
         each!(self, t => t.extract_tensor_mut().1.fill(Number::from_f32(value)))
     }
 
+    pub fn copy_from(&mut self, values: &[f32]) {
+        each!(self, t => {
+            for (to, from) in t.extract_tensor_mut().1.iter_mut().zip(values) {
+                *to = Number::from_f32(*from);
+            }
+        })
+    }
+
     pub fn bind_as_input(&self, binding: &mut IoBinding, name: &str) -> Result<()> {
         Ok(each!(self, t => binding.bind_input(name, t))?)
     }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::facts::{Dim, ModelFacts, TensorFacts};
 use super::hints::{Hints, TensorHints, key};
+use super::style_weights::{self, StyleWeights};
 use crate::tensor::layout::{Axes, Channels, Element, Format, Range};
 
 /// A picture tensor of a model.
@@ -52,6 +53,10 @@ pub struct Contract {
     pub output: PictureTensor,
     /// A second picture: the style, fed once.
     pub style: Option<PictureTensor>,
+    /// The weights that mix the model's styles.
+    pub style_weights: Option<StyleWeights>,
+    /// The names of its styles; empty: it does not tell.
+    pub styles: Vec<String>,
     /// Numbers, fed once.
     pub scalars: Vec<ScalarInput>,
     /// Width and height must be multiples of this; `None`: not known, find out by trying.
@@ -86,7 +91,10 @@ impl Contract {
             TensorHints { channels: hints.output.channels.or(Some(input.format.channels)), ..hints.output };
         let output = picture(output, &output_hints, Direction::Output, &mut guesses)?;
         let style = second.map(|t| picture(t, &hints.input, Direction::Input, &mut guesses)).transpose()?;
-        let others = facts.inputs.iter().filter(|t| *t != first && Some(*t) != second);
+        let others = || facts.inputs.iter().filter(|t| *t != first && Some(*t) != second);
+        let style_weights = others().find_map(StyleWeights::of);
+        let styles = style_weights::names(style_weights.as_ref(), &hints.styles)?;
+        let others = others().filter(|t| style_weights.as_ref().is_none_or(|w| w.name != t.name));
         let scalars: Result<Vec<_>> = others.map(|t| scalar(t, &hints.scalars, &mut guesses)).collect();
         let scalars = scalars?;
         for name in hints.scalars.keys() {
@@ -96,7 +104,7 @@ impl Contract {
                 key::SCALAR_INPUTS
             );
         }
-        Ok(Self { input, output, style, scalars, size_multiple: hints.size_multiple, guesses })
+        Ok(Self { input, output, style, style_weights, styles, scalars, size_multiple: hints.size_multiple, guesses })
     }
 }
 
@@ -253,6 +261,24 @@ mod tests {
         assert_eq!(contract.input.name, "content");
         assert_eq!(contract.style.unwrap().name, "style_image");
         assert_eq!(contract.scalars[0].value, 0.25);
+    }
+
+    #[test]
+    fn style_weights_are_known_by_shape_and_name() {
+        let model = |dims: &[i64]| {
+            let inputs = [float("x", &[1, 3, -1, -1]), float("style_weights", dims)];
+            facts(&inputs, &[float("y", &[1, 3, -1, -1])])
+        };
+        for dims in [&[3][..], &[1, 3], &[-1, 3]] {
+            let contract = Contract::resolve(&model(dims), &Hints::default()).unwrap();
+            assert_eq!((contract.style_weights.unwrap().count(), contract.styles.len()), (3, 3));
+            assert_eq!(contract.scalars, []);
+        }
+        let mut hints = Hints::default();
+        hints.set(key::STYLES, "wave, scream").unwrap();
+        assert_eq!(Contract::resolve(&model(&[2]), &hints).unwrap().styles, ["wave", "scream"]);
+        let error = format!("{:#}", Contract::resolve(&model(&[3]), &hints).unwrap_err());
+        assert!(error.contains("wave, scream") && error.contains("3 weights"), "{error}");
     }
 
     #[test]

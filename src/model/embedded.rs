@@ -1,30 +1,51 @@
-//! The styles that ship inside the plugin.
+//! The models and styles that ship inside the plugin.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-/// A generator inside the plugin.
+/// A style of an embedded model.
 pub struct EmbeddedStyle {
     /// What the `style` property takes.
     pub name: &'static str,
     /// The painting it was trained on.
     pub painting: &'static str,
+}
+
+/// A model inside the plugin.
+pub struct EmbeddedModel {
+    /// Its styles, in the order of its weights.
+    pub styles: &'static [EmbeddedStyle],
     /// The ONNX file.
     pub onnx: &'static [u8],
 }
 
-/// Every embedded style; the first is the default.
-pub const STYLES: &[EmbeddedStyle] = &[EmbeddedStyle {
-    name: "great-wave",
-    painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831",
+/// Every embedded model; the first style of the first one is the default.
+pub static MODELS: &[EmbeddedModel] = &[EmbeddedModel {
+    styles: &[EmbeddedStyle { name: "great-wave", painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831" }],
     onnx: include_bytes!("../../models/great-wave.onnx"),
 }];
 
-/// The style of a name.
+/// Every embedded style.
+pub fn styles() -> impl Iterator<Item = &'static EmbeddedStyle> {
+    MODELS.iter().flat_map(|model| model.styles)
+}
+
+/// The model that has all the styles of `names`; the first one for none.
 ///
 /// # Errors
-/// An unknown name, with the names there are.
-pub fn find(name: &str) -> Result<&'static EmbeddedStyle> {
-    let names = || STYLES.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
-    let found = STYLES.iter().find(|s| s.name == name);
-    found.with_context(|| format!("no embedded style is named '{name}'; there are: {}", names()))
+/// An unknown name, with the names there are; styles of several models, which cannot be mixed.
+pub fn find<'a>(names: impl Iterator<Item = &'a str>) -> Result<&'static EmbeddedModel> {
+    let mut found: Option<(&str, &'static EmbeddedModel)> = None;
+    for name in names {
+        let model = MODELS.iter().find(|m| m.styles.iter().any(|s| s.name == name)).with_context(|| {
+            let known: Vec<_> = styles().map(|s| s.name).collect();
+            format!("no embedded style is named '{name}'; there are: {}", known.join(", "))
+        })?;
+        match found {
+            Some((other, first)) if !std::ptr::eq(first, model) => {
+                bail!("styles '{other}' and '{name}' are of different models and cannot be mixed")
+            }
+            _ => found = Some((name, model)),
+        }
+    }
+    Ok(found.map_or(&MODELS[0], |(_, model)| model))
 }

@@ -30,9 +30,11 @@ pub mod key {
     pub const SIZE_MULTIPLE: &str = "size-multiple";
     /// Values of scalar inputs: `name=value,name=value`.
     pub const SCALAR_INPUTS: &str = "scalar-inputs";
+    /// Names of the model's styles, in the order of its weights: `name,name`.
+    pub const STYLES: &str = "styles";
 
     /// Every key.
-    pub const ALL: [&str; 8] = [
+    pub const ALL: [&str; 9] = [
         INPUT_LAYOUT,
         OUTPUT_LAYOUT,
         INPUT_CHANNELS,
@@ -41,6 +43,7 @@ pub mod key {
         OUTPUT_RANGE,
         SIZE_MULTIPLE,
         SCALAR_INPUTS,
+        STYLES,
     ];
 }
 
@@ -76,6 +79,8 @@ pub struct Hints {
     pub size_multiple: Option<usize>,
     /// Values of scalar inputs, by name.
     pub scalars: BTreeMap<String, f32>,
+    /// Names of the styles; empty: not told.
+    pub styles: Vec<String>,
 }
 
 impl Hints {
@@ -88,6 +93,7 @@ impl Hints {
             output: self.output.or(other.output),
             size_multiple: self.size_multiple.or(other.size_multiple),
             scalars,
+            styles: if self.styles.is_empty() { other.styles } else { self.styles },
         }
     }
 
@@ -112,6 +118,7 @@ impl Hints {
             key::OUTPUT_RANGE => self.output.range = Some(text.parse()?),
             key::SIZE_MULTIPLE => self.size_multiple = Some(parse_multiple(text)?),
             key::SCALAR_INPUTS => self.scalars.extend(parse_scalars(text)?),
+            key::STYLES => self.styles = text.split(',').map(|name| name.trim().to_owned()).collect(),
             _ => bail!("no such key; known are {}", key::ALL.join(", ")),
         }
         Ok(())

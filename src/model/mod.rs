@@ -6,6 +6,8 @@ pub mod contract;
 pub mod embedded;
 pub mod facts;
 pub mod hints;
+pub mod onnx_edit;
 pub mod onnx_file;
+pub mod style_weights;
 
 pub use contract::Contract;

@@ -1,13 +1,15 @@
-"""Command line: `python -m styletransfer_train train|export ...`"""
+"""Command line: `python -m styletransfer_train COMMAND ...`"""
 import argparse
+import importlib
 
-from . import export, train
+COMMANDS = ("train", "export")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="styletransfer_train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in (("train", train), ("export", export)):
+    for name in COMMANDS:
+        module = importlib.import_module(f".{name}", __package__)
         sub = commands.add_parser(name, help=module.__doc__.splitlines()[0])
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)

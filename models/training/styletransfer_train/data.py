@@ -1,5 +1,4 @@
 """Photos and paintings as tensors: RGB in 0..1."""
-import random
 from pathlib import Path
 
 import numpy as np
@@ -7,43 +6,75 @@ import torch
 from PIL import Image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+MIN_PAINTING = 256
+"""Pixels on the short side of a painting."""
 
 
-def _open(path):
+def open_picture(path):
     try:
         return Image.open(path).convert("RGB")
     except OSError as error:
         raise SystemExit(f"{path}: not a readable picture ({error})") from error
 
 
+def pictures_in(folder):
+    """The picture files of a folder, sorted. Refuses a folder without any."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SystemExit(f"{folder}: not a folder; expected one with pictures ({', '.join(sorted(SUFFIXES))})")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise SystemExit(f"{folder}: no pictures found (looked for {', '.join(sorted(SUFFIXES))})")
+    return paths
+
+
 def load_painting(path, height):
-    """The painting with its short side at `height` pixels (never enlarged): `[1, 3, H, W]`."""
-    image = _open(path)
-    if min(image.size) < 256:
-        raise SystemExit(f"{path}: a painting needs at least 256 px on its short side, this one has {min(image.size)}")
+    """The painting with its short side at `height` pixels (never enlarged)."""
+    image = open_picture(path)
+    if min(image.size) < MIN_PAINTING:
+        raise SystemExit(f"{path}: a painting needs at least {MIN_PAINTING} px on its short side, this one has {min(image.size)}")
     scale = min(1.0, height / min(image.size))
-    image = image.resize([round(v * scale) for v in image.size], Image.LANCZOS)
-    return to_tensor(image)[None]
+    return image.resize([round(v * scale) for v in image.size], Image.LANCZOS)
+
+
+def load_picture(path, width=None):
+    """`[1, 3, H, W]`, sides cut to multiples of 4, scaled to `width` if given."""
+    image = open_picture(path)
+    if width:
+        image = image.resize((width, round(image.height * width / image.width)), Image.LANCZOS)
+    return to_tensor(image.crop((0, 0, image.width // 4 * 4, image.height // 4 * 4)))[None]
 
 
 def to_tensor(image):
     return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1) / 255.0)
 
 
-class Photos:
-    """Random square crops at random scales and sides. Pictures are held in memory, at most `largest` pixels high."""
+def to_image(tensor):
+    """`[3, H, W]` in 0..1 (clamped) to a picture."""
+    pixels = (tensor.clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(pixels)
 
-    def __init__(self, folder, largest=900):
-        paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise SystemExit(f"{folder}: no photos found (looked for {', '.join(sorted(SUFFIXES))})")
+
+class Crops:
+    """Random square crops of pictures at random scales and sides. Pictures are held in memory, at most `largest` pixels high."""
+
+    def __init__(self, images, largest=900):
         self.images = []
-        for path in paths:
-            image = _open(path)
+        for image in images:
+            image = image.copy()
             image.thumbnail((largest * 16 // 9, largest), Image.LANCZOS)
             self.images.append(image)
 
-    def batch(self, rng: random.Random, count, size):
+    @classmethod
+    def photos(cls, folder, held_out=()):
+        """All pictures of `folder` but those named in `held_out`."""
+        paths = pictures_in(folder)
+        missing = sorted(set(held_out) - {p.name for p in paths})
+        if missing:
+            raise SystemExit(f"{folder}: held-out picture '{missing[0]}' is not there")
+        return cls(open_picture(p) for p in paths if p.name not in held_out)
+
+    def batch(self, rng, count, size):
         """`[count, 3, size, size]`"""
         return torch.stack([self._crop(rng, size) for _ in range(count)])
 

@@ -1,9 +1,9 @@
 """`export`: checkpoint -> ONNX file with the contract in its metadata, checked against PyTorch on three sizes."""
-import copy
-
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from .generator import Generator
+from .generator import Generator, ResizeConv, StyledPointwise
 
 SIZES = ((64, 64), (180, 320), (360, 640))
 TOLERANCE = 2e-3
@@ -12,30 +12,37 @@ TOLERANCE = 2e-3
 def add_arguments(parser):
     parser.add_argument("checkpoint", help="checkpoint.pt written by train")
     parser.add_argument("onnx", help="file to write")
-    parser.add_argument("--name", required=True, help="style name, e.g. great-wave")
-    parser.add_argument("--painting", required=True, help="title, artist and year of the painting")
+    parser.add_argument("--painting", required=True, nargs="+", help="title, artist and year of each style's painting, in the order of the styles")
     parser.add_argument("--margin", type=int, default=20, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
 def run(args):
-    import onnx
-
     state = torch.load(args.checkpoint, map_location="cpu")
+    if len(args.painting) != len(state["styles"]):
+        raise SystemExit(f"--painting: the checkpoint has {len(state['styles'])} style(s) ({', '.join(state['styles'])}), but {len(args.painting)} painting(s) are named")
+    if args.margin % 4 or args.margin < 4:
+        raise SystemExit(f"--margin: {args.margin} is not a positive multiple of 4")
     generator = Generator(**{**state["config"], "margin": args.margin}).eval()
     generator.load_state_dict(state["generator"])
-    trained = copy.deepcopy(generator)
-    generator.fold()
-    example = torch.zeros(1, 3, 64, 64)
+    _write(Folded(generator).eval(), args.onnx, _metadata(args, state))
+    _check(generator, args.onnx)
+
+
+def _write(folded, path, metadata):
+    import onnx
+
+    inputs = {"image": torch.zeros(1, 3, 64, 64)}
+    if folded.styles > 1:
+        inputs["style_weights"] = torch.eye(folded.styles)[:1].clone()
     dynamic = {"image": {2: "height", 3: "width"}, "stylized": {2: "height", 3: "width"}}
     torch.onnx.export(
-        generator, example, args.onnx, dynamo=False, opset_version=17,
-        input_names=["image"], output_names=["stylized"], dynamic_axes=dynamic,
+        folded, tuple(inputs.values()), path, dynamo=False, opset_version=17,
+        input_names=list(inputs), output_names=["stylized"], dynamic_axes=dynamic,
     )
-    model = onnx.load(args.onnx)
-    onnx.helper.set_model_props(model, _metadata(args, state))
-    onnx.save(model, args.onnx)
-    _check(trained, args.onnx)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)
 
 
 def _metadata(args, state):
@@ -47,23 +54,100 @@ def _metadata(args, state):
         "styletransfer.input-range": "0,1",
         "styletransfer.output-range": "0,1",
         "styletransfer.size-multiple": "4",
-        "styletransfer.name": args.name,
-        "styletransfer.painting": args.painting,
+        "styletransfer.styles": ",".join(state["styles"]),
+        "styletransfer.paintings": "; ".join(args.painting),
         "styletransfer.license": args.license,
         "styletransfer.steps": str(state["step"]),
     }
 
 
+class Folded(nn.Module):
+    """What is exported: norms folded into the convolutions, the tail sub-pixel, weights as tables of the styles.
+
+    With a constant `style_weights` the runtime computes the mixed weights once, when it loads the model.
+    """
+
+    def __init__(self, generator):
+        super().__init__()
+        self.styles, self.margin = generator.config["styles"], generator.margin
+        self.down1 = _with_norm(generator.down1, generator.down1_norm)
+        self.down2 = _with_norm(generator.down2, generator.down2_norm)
+        self.blocks = nn.ModuleList([nn.ModuleList([_FoldedSeparable(b.first), _FoldedSeparable(b.second)]) for b in generator.blocks])
+        self.narrow = _FoldedSeparable(generator.narrow)
+        self.up1 = _Tables(generator.up1)
+        self.up2 = _Tables(generator.up2)
+
+    def forward(self, x, mix=None):
+        m = self.margin
+        x = F.pad(x, (m, m, m, m), mode="replicate")
+        half = F.relu(self.down1(x))
+        y = F.relu(self.down2(half))
+        for first, second in self.blocks:
+            y = y + second(F.relu(first(y, mix)), mix)
+        y = F.pixel_shuffle(self.up1(F.relu(self.narrow(y, mix)), None), 2)
+        y = F.pixel_shuffle(self.up2(F.relu(y + half), mix), 2)
+        return y[:, :, m:-m, m:-m]
+
+
+class _FoldedSeparable(nn.Module):
+    def __init__(self, separable):
+        super().__init__()
+        self.depthwise = separable.depthwise
+        self.pointwise = _Tables(separable.pointwise)
+
+    def forward(self, x, mix):
+        return self.pointwise(self.depthwise(x), mix)
+
+
+class _Tables(nn.Module):
+    """A convolution with one set of weights per style, or a plain one for a layer with one set."""
+
+    def __init__(self, layer):
+        super().__init__()
+        assert isinstance(layer, (StyledPointwise, ResizeConv))
+        with torch.no_grad():
+            weight, bias = layer.tables()
+        if weight.dim() == 3:
+            weight = weight[..., None, None]
+        self.shape, self.padding = tuple(weight.shape[1:]), weight.shape[-1] // 2
+        one = len(weight) == 1
+        self.weight = nn.Parameter(weight[0].clone() if one else weight.flatten(1).clone(), requires_grad=False)
+        self.bias = nn.Parameter(bias[0].clone() if one else bias.clone(), requires_grad=False)
+        self.one = one
+
+    def forward(self, x, mix):
+        if self.one:
+            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        weight = (mix @ self.weight).reshape(self.shape)
+        return F.conv2d(x, weight, (mix @ self.bias).reshape(-1), padding=self.padding)
+
+
+def _with_norm(conv, norm):
+    """The convolution that does both (frozen statistics)."""
+    gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+    with torch.no_grad():
+        folded.weight.copy_(conv.weight * gain[:, None, None, None])
+        folded.bias.copy_(norm.bias - gain * norm.running_mean)
+    return folded
+
+
 def _check(generator, path):
-    """Fails the export if ONNX Runtime and PyTorch disagree."""
+    """Fails the export if ONNX Runtime and PyTorch disagree, for every style and a mix of all."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    styles = generator.config["styles"]
+    mixes = torch.cat([torch.eye(styles), torch.full((1, styles), 1 / styles)])
     for height, width in SIZES:
         x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
-        with torch.no_grad():
-            wanted = generator(x).numpy()
-        worst = abs(session.run(None, {"image": x.numpy()})[0] - wanted).max()
+        worst = 0.0
+        for mix in mixes[:, None]:
+            with torch.no_grad():
+                wanted = generator(x, mix).numpy()
+            feeds = {"image": x.numpy(), "style_weights": mix.numpy()}
+            got = session.run(None, {i.name: feeds[i.name] for i in session.get_inputs()})[0]
+            worst = max(worst, float(abs(got - wanted).max()))
         print(f"{width}x{height}: largest difference to PyTorch {worst:.2e}")
         if not worst <= TOLERANCE:
             raise SystemExit(f"{path}: differs from PyTorch by {worst:.2e} at {width}x{height}, allowed {TOLERANCE}")

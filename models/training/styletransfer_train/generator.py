@@ -1,6 +1,8 @@
 """The light generator: strided head, separable residual trunk at 1/4 size, resize-convolution tail in two steps.
 
-Input and output: `[N, 3, H, W]` float RGB in 0..1, H and W multiples of 4. The output is not clamped.
+Input and output: `[N, 3, H, W]` float RGB in 0..1, H and W multiples of 4. The output is not clamped. With several
+styles the pointwise convolutions and the last layer have one set of weights per style (after the conditional
+normalisation of Dumoulin et al. 2017, carried on to the weights themselves); `mix`, `[N, styles]`, mixes the sets linearly.
 """
 import math
 
@@ -8,57 +10,97 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+SIZES = {
+    "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False},
+    "fine": {"head": 32, "trunk": 96, "blocks": 5, "full": True},
+}
+"""`live` paints a camera on two CPU cores; `fine` is for film and GPUs."""
+
+
+class StyledPointwise(nn.Module):
+    """1x1 convolution, batch norm and affine; every style adds its own difference to the shared weights."""
+
+    def __init__(self, cin, cout, styles):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(cout, cin).uniform_(-1, 1) / math.sqrt(cin))
+        self.norm = nn.BatchNorm2d(cout, affine=False)
+        self.style_delta = nn.Parameter(torch.zeros(styles, cout, cin))
+        self.style_gain = nn.Parameter(torch.ones(styles, cout))
+        self.style_bias = nn.Parameter(torch.zeros(styles, cout))
+
+    def tables(self):
+        """Weights `[styles, cout, cin]` and biases `[styles, cout]` with the norm's statistics folded in."""
+        gain = self.style_gain * torch.rsqrt(self.norm.running_var + self.norm.eps)
+        return gain[:, :, None] * (self.weight + self.style_delta), self.style_bias - gain * self.norm.running_mean
+
+    def forward(self, x, mix):
+        if not self.norm.training:
+            weight, bias = self.tables()
+            return _pointwise(x, torch.einsum("ns,soi->noi", mix, weight), mix @ bias)
+        weight = torch.einsum("ns,soi->noi", mix, self.weight + self.style_delta)
+        y = self.norm(_pointwise(x, weight, None))
+        return y * (mix @ self.style_gain)[:, :, None, None] + (mix @ self.style_bias)[:, :, None, None]
+
+
+def _pointwise(x, weight, bias):
+    """A 1x1 convolution with weights `[N, cout, cin]` of their own for every picture."""
+    n, _, h, w = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(n, h * w, -1)
+    y = torch.bmm(rows, weight.transpose(1, 2).to(rows.dtype))
+    if bias is not None:
+        y = y + bias[:, None].to(y.dtype)
+    return y.reshape(n, h, w, -1).permute(0, 3, 1, 2)
+
 
 class Separable(nn.Module):
-    """Depthwise 3x3, pointwise 1x1, batch norm (folds away on export)."""
+    """Depthwise 3x3 (or, with `full`, a whole 3x3 convolution), then a styled pointwise convolution."""
 
-    def __init__(self, cin, cout):
+    def __init__(self, cin, cout, styles, full=False):
         super().__init__()
-        self.depthwise = nn.Conv2d(cin, cin, 3, padding=1, groups=cin, bias=False)
-        self.pointwise = nn.Conv2d(cin, cout, 1, bias=False)
-        self.norm = nn.BatchNorm2d(cout)
+        self.depthwise = nn.Conv2d(cin, cin, 3, padding=1, groups=1 if full else cin, bias=False)
+        self.pointwise = StyledPointwise(cin, cout, styles)
 
-    def forward(self, x):
-        return self.norm(self.pointwise(self.depthwise(x)))
+    def forward(self, x, mix):
+        return self.pointwise(self.depthwise(x), mix)
 
 
 class Block(nn.Module):
     """Residual block of two separable convolutions."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, styles, full):
         super().__init__()
-        self.first = Separable(channels, channels)
-        self.second = Separable(channels, channels)
+        self.first = Separable(channels, channels, styles, full)
+        self.second = Separable(channels, channels, styles)
 
-    def forward(self, x):
-        return x + self.second(F.relu(self.first(x)))
+    def forward(self, x, mix):
+        return x + self.second(F.relu(self.first(x, mix)), mix)
 
 
 class ResizeConv(nn.Module):
     """Bilinear resize to twice the size, then a 3x3 convolution: a flat area stays flat, so no grid can be learned.
 
-    `fold()` turns it into a sub-pixel convolution (Shi et al. 2016) that computes the same at the smaller size; the
+    On export it becomes a sub-pixel convolution (Shi et al. 2016) that computes the same at the smaller size; the
     two differ only within two pixels of the border, which the generator's margin cuts off.
     """
 
-    def __init__(self, cin, cout):
+    def __init__(self, cin, cout, styles):
         super().__init__()
-        self.conv = nn.Conv2d(cin, cout, 3, padding=1)
-        self.folded = None
+        bound = 1 / math.sqrt(cin * 9)
+        self.style_weight = nn.Parameter(torch.empty(cout, cin, 3, 3).uniform_(-bound, bound).repeat(styles, 1, 1, 1, 1))
+        self.style_bias = nn.Parameter(torch.zeros(styles, cout))
 
-    def forward(self, x):
-        if self.folded is not None:
-            return F.pixel_shuffle(self.folded(x), 2)
-        return self.conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+    def forward(self, x, mix):
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        weight, bias = torch.einsum("ns,soiyx->noiyx", mix, self.style_weight), mix @ self.style_bias
+        pictures = [F.conv2d(p[None], w.to(p.dtype), b.to(p.dtype), padding=1) for p, w, b in zip(x, weight, bias)]
+        return torch.cat(pictures)
 
-    def fold(self):
+    def tables(self):
+        """Weights `[styles, 4 cout, cin, 3, 3]` and biases `[styles, 4 cout]` of the sub-pixel convolution."""
         taps = _bilinear_taps()
-        cout, cin = self.conv.weight.shape[:2]
-        kernel = torch.einsum("ocde,pdy,qex->opqcyx", self.conv.weight.detach(), taps, taps)
-        self.folded = nn.Conv2d(cin, cout * 4, 3, padding=1)
-        with torch.no_grad():
-            self.folded.weight.copy_(kernel.reshape(cout * 4, cin, 3, 3))
-            self.folded.bias.copy_(self.conv.bias.repeat_interleave(4))
+        kernel = torch.einsum("socde,pdy,qex->sopqcyx", self.style_weight, taps, taps)
+        styles, cout, cin = self.style_weight.shape[:3]
+        return kernel.reshape(styles, cout * 4, cin, 3, 3), self.style_bias.repeat_interleave(4, dim=1)
 
 
 def _bilinear_taps():
@@ -80,30 +122,38 @@ class Generator(nn.Module):
     It has no weights: export may choose another margin than training.
     """
 
-    def __init__(self, head=16, trunk=48, blocks=4, margin=8):
+    def __init__(self, styles=1, head=16, trunk=48, blocks=4, full=False, margin=8):
         super().__init__()
-        self.config = {"head": head, "trunk": trunk, "blocks": blocks, "margin": margin}
+        self.config = {"styles": styles, "head": head, "trunk": trunk, "blocks": blocks, "full": full, "margin": margin}
         self.margin = margin
         self.down1 = nn.Conv2d(3, head, 4, stride=2, padding=1, bias=False)
         self.down1_norm = nn.BatchNorm2d(head)
         self.down2 = nn.Conv2d(head, trunk, 4, stride=2, padding=1, bias=False)
         self.down2_norm = nn.BatchNorm2d(trunk)
-        self.blocks = nn.Sequential(*[Block(trunk) for _ in range(blocks)])
-        self.narrow = Separable(trunk, head)
-        self.up1 = ResizeConv(head, head)
-        self.up2 = ResizeConv(head, 3)
+        self.blocks = nn.ModuleList([Block(trunk, styles, full) for _ in range(blocks)])
+        self.narrow = Separable(trunk, head, styles)
+        self.up1 = ResizeConv(head, head, 1)
+        self.up2 = ResizeConv(head, 3, styles)
 
-    def fold(self):
-        """Makes the tail cheap; for export, after training."""
-        self.up1.fold()
-        self.up2.fold()
-
-    def forward(self, x):
+    def forward(self, x, mix):
         m = self.margin
         if m:
             x = F.pad(x, (m, m, m, m), mode="replicate")
-        half = F.relu(self.down1_norm(self.down1(x)))
-        y = self.blocks(F.relu(self.down2_norm(self.down2(half))))
-        y = self.up1(F.relu(self.narrow(y)))
-        y = self.up2(F.relu(y + half))
+        half = F.relu(self.down1_norm(self.down1(x.contiguous(memory_format=torch.channels_last))))
+        y = F.relu(self.down2_norm(self.down2(half)))
+        for block in self.blocks:
+            y = block(y, mix)
+        y = self.up1(F.relu(self.narrow(y, mix)), mix.new_ones(len(mix), 1))
+        y = self.up2(F.relu(y + half), mix)
         return y[:, :, m:-m, m:-m] if m else y
+
+    def start_from(self, state):
+        """Takes the weights of another generator of the same size; per-style sets from the mean of its styles."""
+        own = self.state_dict()
+        for name, value in state.items():
+            if ".style_" in name and value.shape[0] != own[name].shape[0]:
+                value = value.mean(0, keepdim=True).expand_as(own[name]).clone()
+            if own[name].shape != value.shape:
+                raise SystemExit(f"--start: '{name}' has the shape {list(value.shape)}, this size of generator needs {list(own[name].shape)}")
+            own[name] = value
+        self.load_state_dict(own)

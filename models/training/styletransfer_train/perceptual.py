@@ -10,6 +10,8 @@ from torch.nn import functional as F
 STYLE_LAYERS = {"relu1_2": 0.5, "relu2_2": 0.7, "relu3_3": 1.0, "relu4_3": 1.0}
 """Weights of the layers: the shallow ones reward fine repeated texture, which covers flat areas with a lattice."""
 CONTENT_LAYER = "relu3_3"
+GAN_CONTENT_LAYER = "relu4_3"
+"""Deeper, as CartoonGAN has it: the discriminator may move edges and colours more freely."""
 _BLOCKS = ((1, 2), (2, 2), (3, 3), (4, 3))
 
 
@@ -51,8 +53,8 @@ def gram(features):
 
 
 def style_loss(features, targets):
-    """Weighted sum over the layers of |G - G_style|^2 / |G_style|^2."""
-    errors = {k: ((gram(features[k]) - t) ** 2).sum((1, 2)).mean() / (t**2).sum() for k, t in targets.items()}
+    """Weighted sum over the layers of |G - G_style|^2 / |G_style|^2; targets: {layer: `[N, C, C]`}, one for each picture."""
+    errors = {k: (((gram(features[k]) - t) ** 2).sum((1, 2)) / (t**2).sum((1, 2))).mean() for k, t in targets.items()}
     return sum(STYLE_LAYERS[k] * error for k, error in errors.items())
 
 

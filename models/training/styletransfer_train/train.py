@@ -1,92 +1,143 @@
-"""`train`: one painting -> one generator, by perceptual loss with stability terms.
+"""`train`: paintings -> one generator with a style for each (perceptual), or one style from a set of them (gan).
 
-Stability: the output of a shifted, noisy, slightly brighter frame must be the shifted output (exactly known motion).
+Goes on from its checkpoint after an interruption, with the same losses as without one.
 """
 import json
+import math
 import random
 import time
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
-from .data import Photos, load_painting
-from .generator import Generator
-from .perceptual import CONTENT_LAYER, STYLE_LAYERS, Vgg16, content_loss, gram, style_loss
-
-MAX_SHIFT = 24
-"""Pixels that the second view is moved by at most: far enough that what lies at a border in one is inside the other."""
+from .data import Crops, load_picture, to_image
+from .generator import SIZES, Generator
+from .motion import MAX_SHIFT, Pair
+from .perceptual import Vgg16
+from .progress import Progress
+from .recipes import RECIPES, out_of_range, variation
 
 
 def add_arguments(parser):
-    parser.add_argument("--painting", required=True, help="picture file of the style")
+    parser.add_argument("--painting", required=True, nargs="+", help="picture files; perceptual: one style each, in this order; gan: all of them one style")
+    parser.add_argument("--name", nargs="+", help="names of the styles, as many as there are (default: from the file names)")
     parser.add_argument("--photos", required=True, help="folder of content photos")
-    parser.add_argument("--vgg", required=True, help="VGG16 features (.npz)")
-    parser.add_argument("--out", required=True, help="folder for checkpoint and log")
+    parser.add_argument("--held-out", nargs="*", default=[], help="file names in it that are kept from training and shown on the contact sheet")
+    parser.add_argument("--vgg", required=True, help="VGG16 features: .npz, or torchvision's .pth")
+    parser.add_argument("--out", required=True, help="folder for checkpoint, log and contact sheets")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="perceptual")
+    parser.add_argument("--size", choices=sorted(SIZES), default="live")
+    parser.add_argument("--start", help="checkpoint whose weights to start from, instead of learning to copy first")
     parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--warmup", type=int, default=200, help="first steps that only learn to copy the input")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--painting-size", type=int, default=512)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--content-weight", type=float, default=0.7)
+    parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
+    parser.add_argument("--content-weight", type=float, default=0.6)
+    parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--variation-weight", type=float, default=2.0)
-    parser.add_argument("--stability-weight", type=float, default=150.0)
+    parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
+    parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
+    parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run(args):
+    _check(args)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    job = _Job(args)
+    job = Job(args)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
         job.load(torch.load(checkpoint, map_location=args.device))
         print(f"resumed from {checkpoint} at step {job.step}")
-    with open(out / "log.jsonl", "a", encoding="utf-8") as log:
-        started = time.time()
+    elif args.start:
+        job.generator.start_from(torch.load(args.start, map_location=args.device)["generator"])
+    _forget_after(out / "log.jsonl", job.step)
+    with open(out / "log.jsonl", "a", encoding="utf-8") as log, Progress(args.steps, job.step) as progress:
         while job.step < args.steps:
+            started = time.time()
             losses = job.one_step()
-            if job.step % 20 == 0:
-                losses.update(step=job.step, seconds=round(time.time() - started, 1))
-                log.write(json.dumps(losses) + "\n")
+            job.seconds += time.time() - started
+            progress.show(job.step, losses)
+            if job.step % 20 == 0 or job.step == args.steps:
+                log.write(json.dumps({"step": job.step, "seconds": round(job.seconds, 1), **losses}) + "\n")
                 log.flush()
-                print(losses, flush=True)
-            if job.step % 200 == 0 or job.step == args.steps:
-                partial = checkpoint.with_suffix(".part")
-                torch.save(job.state(), partial)
-                partial.replace(checkpoint)
+            if job.step % args.save_every == 0 or job.step == args.steps:
+                _save(job, checkpoint)
+            if args.sheet_every and args.held_out and job.step % args.sheet_every == 0:
+                job.contact_sheet().save(out / f"sheet-{job.step:06}.jpg", quality=88)
 
 
-class _Job:
+def _check(args):
+    names = args.name or [Path(p).stem.replace("_", "-") for p in args.painting]
+    wanted = len(args.painting) if args.recipe == "perceptual" else 1
+    if args.recipe == "gan" and not args.name:
+        raise SystemExit("--name: a style trained from a set of paintings needs a name")
+    if len(names) != wanted:
+        raise SystemExit(f"--name: {wanted} style(s), but {len(names)} name(s)")
+    args.name = names
+    args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
+    if args.crop % 4 or args.crop < 96:
+        raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
+
+
+def _forget_after(log, step):
+    """Lines that a killed run wrote after its last checkpoint would stand twice."""
+    if log.exists():
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+        log.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def _step_of(line):
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf
+
+
+def _save(job, path):
+    partial = path.with_suffix(".part")
+    torch.save(job.state(), partial)
+    partial.replace(path)
+
+
+class Job:
+    """Generator, optimizer and data of a run; a step depends on the checkpoint and its own number alone."""
+
     def __init__(self, args):
         self.args = args
-        self.step = 0
-        self.photos = Photos(args.photos)
-        self.vgg = Vgg16(args.vgg).to(args.device)
-        self.generator = Generator().to(args.device).to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=args.learning_rate)
-        painting = load_painting(args.painting, args.painting_size).to(args.device)
-        with torch.no_grad():
-            features = self.vgg(painting)
-        self.targets = {k: gram(features[k])[0] for k in STYLE_LAYERS}
+        self.step, self.seconds = 0, 0.0
+        self.photos = Crops.photos(args.photos, args.held_out)
+        vgg = Vgg16(args.vgg).to(args.device)
+        self.recipe = RECIPES[args.recipe](args, vgg)
+        self.generator = Generator(self.recipe.styles, **SIZES[args.size]).to(args.device)
+        betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=args.learning_rate, betas=betas)
 
     def state(self):
         return {
             "step": self.step,
+            "seconds": self.seconds,
             "generator": self.generator.state_dict(),
             "config": self.generator.config,
             "optimizer": self.optimizer.state_dict(),
+            "recipe": self.recipe.state(),
+            "styles": self.args.name,
             "arguments": {k: v for k, v in vars(self.args).items() if k != "run"},
         }
 
     def load(self, state):
-        self.step = state["step"]
+        if state["config"] != self.generator.config or state["styles"] != self.args.name:
+            raise SystemExit(f"{self.args.out}: its checkpoint has the styles {state['styles']} and {state['config']}; take another --out")
+        self.step, self.seconds = state["step"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.recipe.load(state["recipe"])
 
     def one_step(self):
         self._schedule()
@@ -94,8 +145,10 @@ class _Job:
         rng = random.Random(args.seed * 1_000_003 + self.step)
         torch.manual_seed(rng.getrandbits(40))
         wide = self.photos.batch(rng, args.batch, args.crop + 2 * MAX_SHIFT).to(args.device)
+        style = self._turn()
         with torch.autocast(torch.device(args.device).type, torch.bfloat16):
-            losses = self._warmup(wide) if self.step < args.warmup else self._losses(wide, rng)
+            copying = self.step < args.warmup and not args.start
+            losses = self._copy(wide, style) if copying else self._losses(wide, style, rng)
         total = sum(losses.values())
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -104,55 +157,47 @@ class _Job:
         self.step += 1
         return {k: round(float(v.detach()), 4) for k, v in losses.items()}
 
+    def _turn(self):
+        """Styles of this batch: every style has its turn once before any has its second."""
+        first = self.step * self.args.batch
+        turns = range(first, first + self.args.batch)
+        styles = self.recipe.styles
+        shuffled = {turn // styles: random.Random(turn // styles).sample(range(styles), styles) for turn in turns}
+        return [shuffled[turn // styles][turn % styles] for turn in turns]
+
+    def _mix(self, style):
+        return torch.eye(self.recipe.styles, device=self.args.device)[style]
+
     def _schedule(self):
         share = self.step / self.args.steps
-        cosine = 0.5 * (1 + torch.cos(torch.tensor(share * torch.pi))).item()
+        self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.args.learning_rate * (0.02 + 0.98 * cosine)
+            group["lr"] = self.args.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         self.generator.train(share < 1 - self.args.frozen_share)
 
-    def _warmup(self, wide):
+    def _copy(self, wide, style):
         x = wide[:, :, MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT]
-        return {"copy": (self.generator(x).float() - x).abs().mean()}
+        return {"copy": (self.generator(x, self._mix(style)).float() - x).abs().mean()}
 
-    def _losses(self, wide, rng):
-        args, size = self.args, self.args.crop
-        x = _crop(wide, 0, 0, size)
-        dx, dy = (rng.randint(-MAX_SHIFT, MAX_SHIFT) for _ in range(2))
-        moved = _crop(wide, dx, dy, size)
-        noise = torch.randn_like(moved) * rng.uniform(0, 0.03) + rng.uniform(-0.02, 0.02)
-        both = self.generator(torch.cat([x, (moved + noise).clamp(0, 1)])).float()
-        y, y_moved = both.chunk(2)
-        # VGG pads with zeros and so rewards a bright line along the border: it sees the interior only.
-        features = self.vgg(_interior(y))
-        with torch.no_grad():
-            photo = self.vgg(_interior(x), until=CONTENT_LAYER)
-        outside = (F.relu(y - 1) ** 2 + F.relu(-y) ** 2).mean()
+    def _losses(self, wide, style, rng):
+        args = self.args
+        pair = Pair(wide, args.crop, rng)
+        painted = self.generator(torch.cat([pair.first, pair.second]), self._mix(style + style)).float()
+        first, second = painted.chunk(2)
         return {
-            "style": style_loss(features, self.targets),
-            "content": args.content_weight * content_loss(features[CONTENT_LAYER], photo[CONTENT_LAYER]),
-            "variation": args.variation_weight * _variation(y),
-            "stability": args.stability_weight * _moved_error(y, y_moved, dx, dy),
-            "range": 10 * outside,
+            **self.recipe.terms(pair.first, first, style, rng),
+            "variation": args.variation_weight * variation(first),
+            "stability": self.stability_weight * pair.error(first, second),
+            "range": 10 * out_of_range(first),
         }
 
-
-def _crop(wide, dx, dy, size):
-    top, left = MAX_SHIFT + dy, MAX_SHIFT + dx
-    return wide[:, :, top : top + size, left : left + size]
-
-
-def _interior(x, border=8):
-    return x[:, :, border:-border, border:-border]
-
-
-def _variation(y):
-    return ((y[:, :, 1:] - y[:, :, :-1]) ** 2).mean() + ((y[:, :, :, 1:] - y[:, :, :, :-1]) ** 2).mean()
-
-
-def _moved_error(y, moved, dx, dy):
-    """Mean squared difference where both see the same part of the scene; `moved[p] == y[p + (dx, dy)]` is wanted."""
-    height, width = y.shape[2:]
-    a = y[:, :, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
-    b = moved[:, :, max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
-    return ((a - b) ** 2).mean()
+    @torch.no_grad()
+    def contact_sheet(self):
+        """A row for every held-out picture: itself, then every style."""
+        self.generator.eval()
+        rows = []
+        for name in self.args.held_out:
+            x = load_picture(Path(self.args.photos) / name, width=480).to(self.args.device)
+            painted = [self.generator(x, self._mix([s]))[0].clamp(0, 1) for s in range(self.recipe.styles)]
+            rows.append(torch.cat([x[0], *painted], 2))
+        return to_image(torch.cat(rows, 1))

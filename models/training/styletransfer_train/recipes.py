@@ -1,0 +1,112 @@
+"""The losses of the two recipes, as terms that `train` adds up. Each term is already weighted.
+
+Perceptual: Johnson, Alahi and Fei-Fei 2016, for one or several paintings. GAN: a patch discriminator with least-squares
+loss (Mao et al. 2017) against a set of paintings and a content loss, as CartoonGAN (Chen et al. 2018) and AnimeGAN do.
+"""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .data import Crops, load_painting, to_tensor
+from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, STYLE_LAYERS, content_loss, gram, style_loss
+
+EDGE = 8
+"""Pixels along the border that no loss sees: VGG pads with zeros and so rewards a bright line there."""
+
+
+def interior(x):
+    return x[:, :, EDGE:-EDGE, EDGE:-EDGE]
+
+
+class Perceptual:
+    """One style per painting; the pictures of a batch take turns through the styles."""
+
+    def __init__(self, args, vgg):
+        self.args, self.vgg = args, vgg
+        self.styles = len(args.painting)
+        grams = []
+        for path in args.painting:
+            painting = to_tensor(load_painting(path, args.painting_size))[None].to(args.device)
+            with torch.no_grad():
+                features = vgg(painting)
+            grams.append({k: gram(features[k])[0] for k in STYLE_LAYERS})
+        self.targets = {k: torch.stack([g[k] for g in grams]) for k in STYLE_LAYERS}
+
+    def terms(self, photo, painted, style, _rng):
+        features = self.vgg(interior(painted))
+        with torch.no_grad():
+            wanted = self.vgg(interior(photo), until=CONTENT_LAYER)
+        return {
+            "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
+            "content": self.args.content_weight * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER]),
+        }
+
+    def state(self):
+        return {}
+
+    def load(self, _state):
+        """Nothing of its own is trained."""
+
+
+class Gan:
+    """One style from a set of paintings. The discriminator learns beside the generator."""
+
+    styles = 1
+
+    def __init__(self, args, vgg):
+        self.args, self.vgg = args, vgg
+        paintings = [load_painting(p, args.painting_size) for p in args.painting]
+        self.paintings = Crops(paintings, largest=args.painting_size)
+        self.discriminator = Discriminator().to(args.device)
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+    def terms(self, photo, painted, _style, rng):
+        real = self.paintings.batch(rng, len(photo), photo.shape[2]).to(photo.device)
+        self._learn(real, painted.detach())
+        features = self.vgg(interior(painted), until=GAN_CONTENT_LAYER)[GAN_CONTENT_LAYER]
+        with torch.no_grad():
+            wanted = self.vgg(interior(photo), until=GAN_CONTENT_LAYER)[GAN_CONTENT_LAYER]
+        verdict = self.discriminator(interior(painted)).float()
+        return {
+            "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
+            "content": self.args.content_weight * content_loss(features, wanted),
+        }
+
+    def _learn(self, real, fake):
+        genuine = self.discriminator(interior(real)).float()
+        painted = self.discriminator(interior(fake)).float()
+        loss = ((genuine - 1) ** 2).mean() + (painted**2).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+    def state(self):
+        return {"discriminator": self.discriminator.state_dict(), "discriminator_optimizer": self.optimizer.state_dict()}
+
+    def load(self, state):
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer.load_state_dict(state["discriminator_optimizer"])
+
+
+class Discriminator(nn.Sequential):
+    """Judges overlapping patches of 46 px (Isola et al. 2017), with spectral norm: `[N, 3, H, W]` -> `[N, 1, h, w]`."""
+
+    def __init__(self, width=48):
+        norm = nn.utils.spectral_norm
+        layers, cin = [], 3
+        for cout, stride in ((width, 2), (2 * width, 2), (4 * width, 2), (4 * width, 1)):
+            layers += [norm(nn.Conv2d(cin, cout, 4 if stride == 2 else 3, stride, 1)), nn.LeakyReLU(0.2)]
+            cin = cout
+        super().__init__(*layers, norm(nn.Conv2d(cin, 1, 3, 1, 1)))
+
+
+def variation(y):
+    """Squared total variation per pixel."""
+    return ((y[:, :, 1:] - y[:, :, :-1]) ** 2).mean() + ((y[:, :, :, 1:] - y[:, :, :, :-1]) ** 2).mean()
+
+
+def out_of_range(y):
+    return (F.relu(y - 1) ** 2 + F.relu(-y) ** 2).mean()
+
+
+RECIPES = {"perceptual": Perceptual, "gan": Gan}

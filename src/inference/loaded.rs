@@ -1,0 +1,131 @@
+//! A session with its tensors: inputs and outputs are made and bound once per size and reused.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+
+use super::config::SessionConfig;
+use super::typed::Typed;
+use super::{TensorMut, TensorRef};
+use crate::model::Contract;
+use crate::model::contract::{PictureTensor, ScalarInput};
+use crate::style_image::StyleImage;
+
+/// The session.
+pub(super) struct Loaded {
+    session: Session,
+    fixed: Vec<(String, Typed)>,
+    bound: Option<Bound>,
+}
+
+struct Bound {
+    binding: IoBinding,
+    input: Typed,
+    output: Typed,
+}
+
+impl Loaded {
+    /// A session and the inputs that stay the same from frame to frame.
+    pub fn new(session: Session, contract: &Contract, config: &SessionConfig) -> Result<Self> {
+        Ok(Self { session, fixed: fixed_inputs(contract, config)?, bound: None })
+    }
+
+    /// Adds the style weights, the first style alone.
+    pub fn with_style_weights(mut self, contract: &Contract) -> Result<Self> {
+        if let Some(weights) = &contract.style_weights {
+            self.fixed.push((weights.name.clone(), Typed::new(weights.element, &weights.dims)?));
+            let first: Vec<f32> = (0..weights.count()).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
+            self.set_fixed(&weights.name, &first);
+        }
+        Ok(self)
+    }
+
+    /// Rewrites a fixed input in place.
+    pub fn set_fixed(&mut self, name: &str, values: &[f32]) {
+        if let Some((_, tensor)) = self.fixed.iter_mut().find(|(n, _)| n == name) {
+            tensor.copy_from(values);
+        }
+    }
+
+    /// Makes tensors for a size and runs once; returns the size of the painting.
+    pub fn bind(&mut self, contract: &Contract, width: usize, height: usize) -> Result<(usize, usize)> {
+        self.bound = None;
+        let (input, output) = (&contract.input, &contract.output);
+        let mut binding = self.session.create_binding()?;
+        let mut tensor = Typed::new(input.element, &input.dims(width, height))?;
+        tensor.fill(0.0);
+        tensor.bind_as_input(&mut binding, &input.name)?;
+        for (name, value) in &self.fixed {
+            value.bind_as_input(&mut binding, name)?;
+        }
+        let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
+        binding.bind_output_to_device(&output.name, &cpu)?;
+        let dims = {
+            let outputs = self.session.run_binding(&binding)?;
+            outputs[output.name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
+        };
+        let size = picture_size(output, &dims)?;
+        binding.clear_outputs();
+        let mut result = Typed::new(output.element, &dims)?;
+        result.bind_as_output(&mut binding, &output.name)?;
+        self.bound = Some(Bound { binding, input: tensor, output: result });
+        Ok(size)
+    }
+
+    pub fn input(&mut self) -> TensorMut<'_> {
+        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.input.view_mut())
+    }
+
+    pub fn run(&mut self) -> Result<()> {
+        let bound = self.bound.as_ref().context("no size has been bound")?;
+        self.session.run_binding(&bound.binding)?;
+        Ok(())
+    }
+
+    pub fn output(&self) -> TensorRef<'_> {
+        self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| bound.output.view())
+    }
+}
+
+fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(String, Typed)>> {
+    let mut list = Vec::new();
+    for ScalarInput { name, element, dims, value } in &contract.scalars {
+        let mut tensor = Typed::new(*element, dims)?;
+        tensor.fill(*value);
+        list.push((name.clone(), tensor));
+    }
+    match (&contract.style, &config.style_image) {
+        (Some(style), Some(path)) => list.push((style.name.clone(), style_tensor(style, path)?)),
+        (Some(style), None) => bail!("the model wants a style picture in '{}': set property 'style-image'", style.name),
+        (None, Some(path)) => {
+            bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
+        }
+        (None, None) => {}
+    }
+    Ok(list)
+}
+
+fn style_tensor(style: &PictureTensor, path: &Path) -> Result<Typed> {
+    let picture = StyleImage::open(path, (style.width, style.height))?;
+    let image = picture.view()?;
+    let mut tensor = Typed::new(style.element, &style.dims(image.shape().width, image.shape().height))?;
+    tensor.fill_with(&image, &style.format)?;
+    Ok(tensor)
+}
+
+fn picture_size(output: &PictureTensor, dims: &[i64]) -> Result<(usize, usize)> {
+    let (c, y, x) = output.format.axes.positions();
+    let wrong =
+        || anyhow!("output '{}' came out as {dims:?}, not as a picture of layout {}", output.name, output.format.axes);
+    if dims.len() != output.format.axes.rank() || dims[c] != 3 {
+        return Err(wrong());
+    }
+    let side = |d: i64| usize::try_from(d).ok().filter(|d| *d > 0).ok_or_else(wrong);
+    let size = (side(dims[x])?, side(dims[y])?);
+    if dims.iter().product::<i64>() != 3 * dims[x] * dims[y] {
+        return Err(wrong());
+    }
+    Ok(size)
+}

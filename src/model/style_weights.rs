@@ -1,0 +1,59 @@
+//! The input that mixes the styles of a multi-style model: `[N]` or `[1, N]` numbers, one weight per style.
+
+use anyhow::{Result, ensure};
+
+use super::facts::{Dim, TensorFacts};
+use super::hints::key;
+use crate::tensor::layout::Element;
+
+/// The input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StyleWeights {
+    /// Name in the file.
+    pub name: String,
+    /// Element type: `f32` or `f16`.
+    pub element: Element,
+    /// Dimensions: the number of styles, perhaps after a 1.
+    pub dims: Vec<i64>,
+}
+
+impl StyleWeights {
+    /// Takes `tensor` for the weights if its shape and name say so.
+    pub fn of(tensor: &TensorFacts) -> Option<Self> {
+        let element = tensor.element.filter(|e| *e != Element::U8)?;
+        let count = match &tensor.dims[..] {
+            [Dim::Fixed(n)] => *n,
+            [batch, Dim::Fixed(n)] if batch.admits(1) => *n,
+            _ => return None,
+        };
+        let named = tensor.name.to_ascii_lowercase().contains("style");
+        let dims = if tensor.dims.len() == 1 { vec![count] } else { vec![1, count] };
+        (named && count > 1).then(|| Self { name: tensor.name.clone(), element, dims })
+    }
+
+    /// How many styles.
+    pub fn count(&self) -> usize {
+        self.dims.last().map_or(0, |n| *n as usize)
+    }
+}
+
+/// The names of a model's styles: those it tells, else numbers from 0.
+///
+/// # Errors
+/// Not as many names as weights.
+pub fn names(weights: Option<&StyleWeights>, told: &[String]) -> Result<Vec<String>> {
+    let Some(weights) = weights else { return Ok(told.to_vec()) };
+    if told.is_empty() {
+        return Ok((0..weights.count()).map(|i| i.to_string()).collect());
+    }
+    ensure!(
+        told.len() == weights.count(),
+        "'{}': {} names ({}), but input '{}' has {} weights",
+        key::STYLES,
+        told.len(),
+        told.join(", "),
+        weights.name,
+        weights.count()
+    );
+    Ok(told.to_vec())
+}

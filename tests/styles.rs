@@ -1,0 +1,158 @@
+//! One model, several styles: choosing, mixing, changing and fading while playing.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::frames::{Bench, worst};
+use common::onnx::{Builder, F32, NCHW};
+use common::run::launch;
+use gst::prelude::*;
+
+/// Every style paints one colour.
+const COLORS: [f32; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+
+fn builder() -> Builder {
+    Builder::default()
+        .input("x", F32, &NCHW)
+        .input("style_weights", F32, &[1, 3])
+        .output("y", F32, &NCHW)
+        .constant("colors", &[3, 3], COLORS.to_vec())
+        .constant("zero", &[1], vec![0.0])
+        .constant_i64("shape", vec![1, 3, 1, 1])
+        .node("MatMul", &["style_weights", "colors"], "mixed")
+        .node("Reshape", &["mixed", "shape"], "color")
+        .node("Mul", &["x", "zero"], "nothing")
+        .node("Add", &["nothing", "color"], "y")
+        .meta("input-range", "0,1")
+        .meta("output-range", "0,1")
+}
+
+fn model(folder: &Path) -> PathBuf {
+    builder().meta("styles", "red,green,blue").save(folder, "colors")
+}
+
+fn bench(folder: &Path, properties: &str) -> Bench {
+    Bench::new(&format!("model-file={} {properties}", model(folder).display()), 40, 30)
+}
+
+fn is(frame: &[[u8; 3]], color: [u8; 3]) {
+    assert!(worst(frame, &vec![color; frame.len()]) <= 1, "{:?}, wanted {color:?}", frame[0]);
+}
+
+/// What the element said on the bus while `action` ran.
+fn warning(element: &gst::Element, action: impl FnOnce()) -> String {
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    action();
+    let message = bus.pop_filtered(&[gst::MessageType::Warning]).expect("a warning");
+    let gst::MessageView::Warning(warning) = message.view() else { panic!() };
+    warning.error().to_string()
+}
+
+#[test]
+fn names_and_mixes_choose_the_style() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |style: &str| bench(folder.path(), style).frame(0);
+    is(&shown(""), [255, 0, 0]);
+    is(&shown("style=blue"), [0, 0, 255]);
+    is(&shown("style=red:0.6,green:0.4"), [153, 102, 0]);
+    is(&shown("style=green:3,blue:1"), [0, 191, 64]);
+}
+
+#[test]
+fn styles_without_names_are_numbered_and_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = builder().save(folder.path(), "unnamed").display().to_string();
+    is(&Bench::new(&format!("model-file={path} style=2"), 40, 30).frame(0), [0, 0, 255]);
+    is(&Bench::new(&format!("model-file={path} styles=a,b,c style=b"), 40, 30).frame(0), [0, 255, 0]);
+}
+
+#[test]
+fn a_change_is_there_at_once_or_fades_by_the_frames_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), "style=red");
+    let element = bench.element();
+    is(&bench.frame(0), [255, 0, 0]);
+    element.set_property("style", "green");
+    is(&bench.frame(0), [0, 255, 0]);
+    element.set_property("style-fade", 160u32);
+    element.set_property("style", "blue");
+    for share in [0.0, 0.25, 0.5, 0.75, 1.0, 1.0] {
+        let part = |s: f32| (s * 255.0).round() as u8;
+        is(&bench.frame(0), [0, part(1.0 - share), part(share)]);
+    }
+}
+
+#[test]
+fn a_style_at_rest_paints_as_it_did_on_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), "style=red:0.3,blue:0.7");
+    let element = bench.element();
+    let at_rest = bench.frame(0);
+    element.set_property("style", "green");
+    is(&bench.frame(0), [0, 255, 0]);
+    element.set_property("style", "red:0.3,blue:0.7");
+    // The folded session arrives from its thread some time during these frames.
+    for _ in 0..50 {
+        assert_eq!(bench.frame(0), at_rest);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn an_unknown_style_is_refused_by_name_and_the_old_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |style: &str, model: &str| {
+        format!(
+            "videotestsrc num-buffers=2 ! video/x-raw,width=32,height=24 ! styletransfer {model} style={style} ! fakesink"
+        )
+    };
+    let file = format!("model-file={}", model(folder.path()).display());
+    for (style, model, words) in [
+        ("mauve", file.as_str(), ["'style'", "'mauve'", "red, green, blue"]),
+        ("red:x", &file, ["'style'", "'x'", "number"]),
+        ("mauve", "", ["'style'", "'mauve'", "great-wave"]),
+    ] {
+        let error = launch(&line(style, model)).errors.join("\n");
+        assert!(words.iter().all(|w| error.contains(w)), "{error}");
+    }
+    let mut bench = bench(folder.path(), "style=green");
+    let element = bench.element();
+    is(&bench.frame(0), [0, 255, 0]);
+    let said = warning(&element, || {
+        element.set_property("style", "mauve");
+        is(&bench.frame(0), [0, 255, 0]);
+    });
+    assert!(said.contains("the old style stays") && said.contains("'mauve'"), "{said}");
+    element.set_property("style", "blue");
+    is(&bench.frame(0), [0, 0, 255]);
+}
+
+#[test]
+fn a_style_of_another_model_brings_that_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path(), "style=green");
+    let element = bench.element();
+    is(&bench.frame(0), [0, 255, 0]);
+    element.set_property("style", "great-wave");
+    element.set_property("model-file", "");
+    let painted = bench.frame(0);
+    assert_eq!(painted, Bench::new("style=great-wave", 40, 30).frame(0));
+}
+
+#[test]
+fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
+    use gststyletransfer::model::onnx_edit::with_constant;
+    let bytes = builder().bytes();
+    let edited = with_constant(&bytes, "style_weights", &[1, 3], &[0.0, 1.0, 0.0]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("green.onnx");
+    std::fs::write(&path, edited).unwrap();
+    is(&Bench::new(&format!("model-file={}", path.display()), 40, 30).frame(0), [0, 255, 0]);
+    let error = with_constant(&bytes, "weights", &[1, 3], &[0.0; 3]).unwrap_err().to_string();
+    assert!(error.contains("'weights'"), "{error}");
+    for length in [1, 20, bytes.len() / 2, bytes.len() - 1] {
+        assert!(with_constant(&bytes[..length], "style_weights", &[1, 3], &[0.0; 3]).is_err());
+    }
+}
