@@ -69,6 +69,20 @@ need_onnxruntime() {
     say "ONNX Runtime: $ORT_DYLIB_PATH"
 }
 
+# need_trainer : sets TRAINER_PYTHONPATH, so that python3 finds PyTorch, onnx and ONNX Runtime.
+need_trainer() {
+    local folder
+    folder=$(dirname "$(dirname "$(dirname "$ORT_DYLIB_PATH")")")
+    [ -f "$folder/onnxruntime/__init__.py" ] || folder=$PWD/target/onnxruntime
+    TRAINER_PYTHONPATH=$folder
+    if PYTHONPATH=$folder python3 -c 'import torch, onnx, onnxruntime, PIL' >/dev/null 2>&1; then return; fi
+    need_packages python3-torch python3-onnx python3-pil python3-pip
+    if ! PYTHONPATH=$folder python3 -c 'import onnxruntime' >/dev/null 2>&1; then
+        say "Installing onnxruntime==$ORT_VERSION from PyPI into $folder"
+        python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$folder" "onnxruntime==$ORT_VERSION"
+    fi
+}
+
 BUILD_PACKAGES=(gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)
 RUN_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-libav)

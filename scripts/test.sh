@@ -5,6 +5,7 @@
 need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" gstreamer1.0-rtsp python3-gi gir1.2-gst-rtsp-server-1.0
 need_rust
 need_onnxruntime
+need_trainer
 if ! cargo nextest --version >/dev/null 2>&1; then
     say "Installing cargo-nextest (tests that load libraries need a process each)"
     cargo install --quiet --locked cargo-nextest
@@ -15,3 +16,8 @@ PKG_CONFIG_LIBDIR=/nonexistent cargo nextest run --no-default-features
 say "Everything"
 export G_DEBUG=fatal-warnings
 cargo nextest run
+
+say "The trainer, small: trains, resumes, exports, and runs the result in the element"
+cargo build --quiet
+STYLETRANSFER_PLUGIN_PATH="$PWD/target/debug" PYTHONPATH="$TRAINER_PYTHONPATH" \
+    python3 -W ignore models/training/tests/test_trainer.py

@@ -2,7 +2,7 @@
 import argparse
 import importlib
 
-COMMANDS = ("train", "export")
+COMMANDS = ("train", "export", "quantize", "evaluate", "everything")
 
 
 def main():

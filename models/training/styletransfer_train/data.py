@@ -1,4 +1,7 @@
 """Photos and paintings as tensors: RGB in 0..1."""
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +56,24 @@ def to_image(tensor):
     """`[3, H, W]` in 0..1 (clamped) to a picture."""
     pixels = (tensor.clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(pixels)
+
+
+class Batches:
+    """Batches of crops by the number of the step, made ahead by threads."""
+
+    AHEAD = 6
+
+    def __init__(self, crops, seed, count, size):
+        self.make = lambda step: crops.batch(random.Random(f"{seed} {step}"), count, size)
+        self.pool = ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 1) // 2)))
+        self.coming = {}
+
+    def of_step(self, step):
+        """`[count, 3, size, size]`"""
+        for ahead in range(step, step + self.AHEAD):
+            if ahead not in self.coming:
+                self.coming[ahead] = self.pool.submit(self.make, ahead)
+        return self.coming.pop(step).result()
 
 
 class Crops:

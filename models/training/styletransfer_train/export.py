@@ -1,4 +1,6 @@
 """`export`: checkpoint -> ONNX file with the contract in its metadata, checked against PyTorch on three sizes."""
+import inspect
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -36,9 +38,11 @@ def _write(folded, path, metadata):
     if folded.styles > 1:
         inputs["style_weights"] = torch.eye(folded.styles)[:1].clone()
     dynamic = {"image": {2: "height", 3: "width"}, "stylized": {2: "height", 3: "width"}}
+    # torch 2.9 made another exporter the default; torch 1.13 does not know the word.
+    known = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     torch.onnx.export(
-        folded, tuple(inputs.values()), path, dynamo=False, opset_version=17,
-        input_names=list(inputs), output_names=["stylized"], dynamic_axes=dynamic,
+        folded, tuple(inputs.values()), path, opset_version=17,
+        input_names=list(inputs), output_names=["stylized"], dynamic_axes=dynamic, **known,
     )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, metadata)

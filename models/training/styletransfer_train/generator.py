@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 SIZES = {
     "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False},
-    "fine": {"head": 32, "trunk": 96, "blocks": 5, "full": True},
+    "fine": {"head": 24, "trunk": 80, "blocks": 4, "full": True},
 }
 """`live` paints a camera on two CPU cores; `fine` is for film and GPUs."""
 
@@ -91,6 +91,8 @@ class ResizeConv(nn.Module):
 
     def forward(self, x, mix):
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        if len(self.style_weight) == 1:
+            return F.conv2d(x, self.style_weight[0].to(x.dtype), self.style_bias[0].to(x.dtype), padding=1)
         weight, bias = torch.einsum("ns,soiyx->noiyx", mix, self.style_weight), mix @ self.style_bias
         pictures = [F.conv2d(p[None], w.to(p.dtype), b.to(p.dtype), padding=1) for p, w, b in zip(x, weight, bias)]
         return torch.cat(pictures)
@@ -143,7 +145,7 @@ class Generator(nn.Module):
         y = F.relu(self.down2_norm(self.down2(half)))
         for block in self.blocks:
             y = block(y, mix)
-        y = self.up1(F.relu(self.narrow(y, mix)), mix.new_ones(len(mix), 1))
+        y = self.up1(F.relu(self.narrow(y, mix)), None)
         y = self.up2(F.relu(y + half), mix)
         return y[:, :, m:-m, m:-m] if m else y
 

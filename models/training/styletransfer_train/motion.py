@@ -41,9 +41,9 @@ class Pair:
         self.first, self.second = self.first.clone(), self.second.clone()
         self.first[:, :, y : y + side, x : x + side] = patch
         self.second[:, :, y + dy : y + dy + side, x + dx : x + dx + side] = patch
-        near = mask.new_zeros(size, size)
-        for top, left in ((y, x), (y + dy, x + dx)):
-            near[_box(top, left, side, HIDDEN_MARGIN)] = 1
+        # Hidden in the first view, or at the edge of what moves in the second one.
+        near = _near(points, y, x, side).to(mask)
+        near[_box(y + dy, x + dx, side, HIDDEN_MARGIN)] = 1
         near[_box(y + dy, x + dx, side, -HIDDEN_MARGIN)] = 0
         points = points.clone()
         box = _box(y + dy, x + dx, side, 0)
@@ -54,6 +54,12 @@ class Pair:
         """Mean squared difference of the two painted views where both see the same part of the scene."""
         carried = F.grid_sample(first, self.grid, mode="bicubic", padding_mode="border", align_corners=False)
         return (self.mask * (carried - second) ** 2).sum() / (3 * self.mask.sum()).clamp(min=1)
+
+
+def _near(points, top, left, side):
+    """Where `points` lie in or at the box."""
+    middle = points.new_tensor([left + (side - 1) / 2, top + (side - 1) / 2])
+    return ((points - middle).abs() <= side / 2 + HIDDEN_MARGIN).all(-1)
 
 
 def _box(top, left, side, margin):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .data import Crops, load_picture, to_image
+from .data import Batches, Crops, load_picture, to_image
 from .generator import SIZES, Generator
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
@@ -40,6 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
+    parser.add_argument("--log-every", type=int, default=20, help="steps between lines of the log")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -64,7 +65,7 @@ def run(args):
             losses = job.one_step()
             job.seconds += time.time() - started
             progress.show(job.step, losses)
-            if job.step % 20 == 0 or job.step == args.steps:
+            if job.step % args.log_every == 0 or job.step == args.steps:
                 log.write(json.dumps({"step": job.step, "seconds": round(job.seconds, 1), **losses}) + "\n")
                 log.flush()
             if job.step % args.save_every == 0 or job.step == args.steps:
@@ -112,7 +113,7 @@ class Job:
     def __init__(self, args):
         self.args = args
         self.step, self.seconds = 0, 0.0
-        self.photos = Crops.photos(args.photos, args.held_out)
+        self.photos = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
         vgg = Vgg16(args.vgg).to(args.device)
         self.recipe = RECIPES[args.recipe](args, vgg)
         self.generator = Generator(self.recipe.styles, **SIZES[args.size]).to(args.device)
@@ -144,7 +145,7 @@ class Job:
         args = self.args
         rng = random.Random(args.seed * 1_000_003 + self.step)
         torch.manual_seed(rng.getrandbits(40))
-        wide = self.photos.batch(rng, args.batch, args.crop + 2 * MAX_SHIFT).to(args.device)
+        wide = self.photos.of_step(self.step).to(args.device)
         style = self._turn()
         with torch.autocast(torch.device(args.device).type, torch.bfloat16):
             copying = self.step < args.warmup and not args.start

@@ -1,0 +1,126 @@
+"""`evaluate`: compares any number of ONNX style models on pictures and clips: one table, also as JSON.
+
+Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean.
+"""
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import measures
+from .data import load_painting, load_picture, to_tensor
+from .perceptual import Vgg16
+from .runner import Model
+
+COLUMNS = ("model", "style", "content", "LPIPS", "E_warp", "of input", "grid", "border", "GMAC", "weights", "ms", "of first")
+
+
+def add_arguments(parser):
+    parser.add_argument("models", nargs="+", help="FILE or FILE?key=value&...: contract keys, style, painting, label")
+    parser.add_argument("--photos", required=True, nargs="+", help="pictures, 640 px wide in the test")
+    parser.add_argument("--clips", nargs="*", default=[], help="videos; needs ffmpeg and OpenCV")
+    parser.add_argument("--frames", type=int, default=24, help="frames of each clip")
+    parser.add_argument("--vgg", required=True, help="VGG16 features: .npz, or torchvision's .pth")
+    parser.add_argument("--lpips", help="LPIPS' linear layers (.npz); without it that column stays empty")
+    parser.add_argument("--painting-size", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=20, help="timed runs of each model, in turns")
+    parser.add_argument("--json", help="file to write the numbers to")
+
+
+@torch.no_grad()
+def run(args):
+    models = [Model(named, args.threads) for named in args.models]
+    depth = "relu5_3" if args.lpips else "relu4_3"
+    vgg = Vgg16(args.vgg, depth)
+    lpips = measures.Lpips(args.lpips, vgg) if args.lpips else None
+    photos = [load_picture(p, width=640) for p in args.photos]
+    clips = [read_clip(p, args.frames) for p in args.clips]
+    rows = [_row(model, args, vgg, lpips, photos, clips) for model in models]
+    for row, milliseconds in zip(rows, _times(models, args.rounds)):
+        row["milliseconds"] = milliseconds
+        row["share_of_first"] = milliseconds / rows[0].get("milliseconds", milliseconds)
+    print(table(rows))
+    if args.json:
+        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def read_clip(path, frames, width=640):
+    """The first frames of a video, scaled to `width`: list of `[1, 3, H, W]`."""
+    scale = f"scale={width}:-4"
+    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), "-frames:v", str(frames), "-vf", scale, "-f", "image2pipe", "-c:v", "ppm", "-"]
+    try:
+        data = subprocess.run(command, check=True, capture_output=True).stdout
+    except FileNotFoundError:
+        raise SystemExit("ffmpeg is not installed: it reads the clips") from None
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"{path}: ffmpeg cannot read it ({error.stderr.decode().strip()})") from None
+    pictures = []
+    while data:
+        _, size, _, rest = data.split(b"\n", 3)
+        w, h = (int(v) for v in size.split())
+        pixels = np.frombuffer(rest[: w * h * 3], np.uint8).reshape(h, w, 3)
+        pictures.append(torch.from_numpy(pixels.transpose(2, 0, 1) / np.float32(255))[None])
+        data = rest[w * h * 3 :]
+    return pictures
+
+
+def _row(model, args, vgg, lpips, photos, clips):
+    targets = None
+    if model.painting:
+        targets = measures.style_targets(vgg, to_tensor(load_painting(model.painting, args.painting_size))[None])
+    painted = [model(photo) for photo in photos]
+    losses = [measures.perceptual(vgg, y, x, targets) for x, y in zip(photos, painted)]
+    frame = model.blank()
+    macs, weights = measures.cost(model.path, {model.input.name: frame, **model.weights})
+    row = {
+        "model": model.label,
+        "style_loss": float(np.mean([s for s, _ in losses])) if targets else None,
+        "content_loss": float(np.mean([c for _, c in losses])),
+        "lpips": float(np.mean([lpips(x, y) for x, y in zip(photos, painted)])) if lpips else None,
+        "gmac": macs / 1e9 * model.scale,
+        "weights": weights,
+    }
+    if clips:
+        shown = [[model(frame) for frame in clip] for clip in clips]
+        row["warping_error"] = float(np.mean([measures.warping_error(c, s) for c, s in zip(clips, shown)]))
+        row["input_warping_error"] = float(np.mean([measures.warping_error(c, c) for c in clips]))
+        photos, painted = photos + [c[0] for c in clips], painted + [s[0] for s in shown]
+    patches = [measures.flat_patches(x) for x in photos]
+    row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(painted, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])
+    row["border"] = _ratio([measures.border_energy(y) for y in painted], [measures.border_energy(x) for x in photos])
+    return row
+
+
+def _ratio(of, to):
+    """Geometric mean of the pictures' ratios."""
+    return float(np.exp(np.mean(np.log(np.maximum(of, 1e-9)) - np.log(np.maximum(to, 1e-9)))))
+
+
+def _times(models, rounds):
+    """Best milliseconds at 640x360 (models of fixed size: at theirs, by the pixel), measured in turns."""
+    fed, best = [model.blank() for model in models], [float("inf")] * len(models)
+    for _ in range(rounds):
+        for i, (model, tensor) in enumerate(zip(models, fed)):
+            started = time.perf_counter()
+            model.session.run(None, {model.input.name: tensor, **model.weights})
+            best[i] = min(best[i], (time.perf_counter() - started) * 1e3 * model.scale)
+    return best
+
+
+def table(rows):
+    """Markdown."""
+    show = lambda value, form: "" if value is None else format(value, form)
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for r in rows:
+        cells = [
+            r["model"], show(r["style_loss"], ".2f"), show(r["content_loss"], ".2f"), show(r["lpips"], ".2f"),
+            show(r.get("warping_error"), ".4f"), show(r.get("input_warping_error"), ".4f"),
+            show(r["grid"], ".2f"), show(r["border"], ".2f"), show(r["gmac"], ".2f"), show(r["weights"], ",d"),
+            show(r["milliseconds"], ".1f"), show(r["share_of_first"], ".3f"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

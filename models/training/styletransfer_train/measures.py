@@ -1,0 +1,150 @@
+"""What can be measured of a painted picture: perceptual losses, LPIPS, warping error, grid and border score, cost."""
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .perceptual import CONTENT_LAYER, LPIPS_LAYERS, STYLE_LAYERS, content_loss, gram, style_loss
+
+BAND = 16
+"""Pixels along the edge that the border score compares with the rest."""
+PATCH = 32
+"""Side of the flat patches whose spectrum shows a grid."""
+
+
+def luma(x):
+    """`[N, 3, H, W]` -> `[N, H, W]`"""
+    return (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
+
+
+def style_targets(vgg, painting):
+    features = vgg(painting)
+    return {k: gram(features[k]) for k in STYLE_LAYERS}
+
+
+def perceptual(vgg, painted, photo, targets):
+    """Style loss (None without targets) and content loss, relative, as in training."""
+    features = vgg(painted)
+    style = float(style_loss(features, targets)) if targets else None
+    return style, float(content_loss(features[CONTENT_LAYER], vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]))
+
+
+class Lpips:
+    """Learned perceptual distance, VGG variant (Zhang et al. 2018). Weights: `.npz` with arrays `lin0` .. `lin4`."""
+
+    def __init__(self, path, vgg):
+        self.vgg = vgg
+        weights = np.load(path)
+        missing = [f"lin{i}" for i in range(5) if f"lin{i}" not in weights]
+        if missing:
+            raise SystemExit(f"{path}: no array '{missing[0]}'; expected LPIPS' linear layers lin0 to lin4")
+        self.lins = [torch.from_numpy(weights[f"lin{i}"].astype("float32")).view(1, -1, 1, 1) for i in range(5)]
+
+    def __call__(self, a, b):
+        total = 0.0
+        fa, fb = self.vgg(a, until="relu5_3"), self.vgg(b, until="relu5_3")
+        for name, lin in zip(LPIPS_LAYERS, self.lins):
+            difference = (F.normalize(fa[name], dim=1, eps=1e-10) - F.normalize(fb[name], dim=1, eps=1e-10)) ** 2
+            total += float((difference * lin).sum(1).mean())
+        return total
+
+
+def warping_error(frames, painted):
+    """E_warp after Lai et al. 2018: flow of OpenCV's DIS on the input, non-occluded pixels, squared differences summed
+    over the channels; pairs with more than half occluded (cuts) are left out. Lists of `[1, 3, H, W]`."""
+    import cv2
+
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)
+    grey = [(luma(f)[0].numpy() * 255).astype(np.uint8) for f in frames]
+    errors = []
+    for i in range(1, len(frames)):
+        back, forth = dis.calc(grey[i], grey[i - 1], None), dis.calc(grey[i - 1], grey[i], None)
+        visible = _visible(back, forth)
+        if visible.mean() < 0.5:
+            continue
+        warped = _remap(painted[i - 1][0].permute(1, 2, 0).numpy(), back)
+        difference = ((warped - painted[i][0].permute(1, 2, 0).numpy()) ** 2).sum(2)
+        errors.append(float((difference * visible).sum() / visible.sum()))
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def _remap(image, flow):
+    import cv2
+
+    h, w = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    return cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _visible(back, forth):
+    """Forward-backward check (Sundaram et al. 2010), and inside the frame."""
+    h, w = back.shape[:2]
+    x, y = np.meshgrid(np.arange(w), np.arange(h))
+    px, py = x + back[..., 0], y + back[..., 1]
+    there = _remap(forth, back)
+    off = ((back + there) ** 2).sum(2)
+    allowed = 0.01 * ((back**2).sum(2) + (there**2).sum(2)) + 0.5
+    return ((off <= allowed) & (px >= 0) & (px <= w - 1) & (py >= 0) & (py <= h - 1)).astype(np.float32)
+
+
+def grid_energy(picture, where):
+    """Energy at the frequencies of periods 2 and 4 (the strides of the tail) over the energy beside them, in the
+    spectrum of the patches at `where`; 1 means that nothing sticks out."""
+    grey = luma(picture)[0]
+    window = torch.hann_window(PATCH, periodic=True)
+    window = window[:, None] * window[None]
+    patches = torch.stack([grey[y : y + PATCH, x : x + PATCH] for y, x in where])
+    patches = (patches - patches.mean((1, 2), keepdim=True)) * window
+    spectrum = (torch.fft.fft2(patches).abs() ** 2).mean(0)
+    lattice = {(u, v) for u in range(0, PATCH, PATCH // 4) for v in range(0, PATCH, PATCH // 4)} - {(0, 0)}
+    beside = {((u + du) % PATCH, (v + dv) % PATCH) for u, v in lattice for du in (-3, 0, 3) for dv in (-3, 0, 3)}
+    beside -= {(u, v) for u, v in beside if min(u, PATCH - u) < 5 and min(v, PATCH - v) < 5} | lattice
+    mean = lambda points: float(torch.stack([spectrum[u, v] for u, v in points]).mean())
+    return mean(lattice) / max(mean(beside), 1e-12)
+
+
+def flat_patches(picture, count=24):
+    """The `count` patches of least variance that do not touch the edge band: positions (y, x)."""
+    grey = luma(picture)[0]
+    h, w = grey.shape
+    places = [(y, x) for y in range(BAND, h - BAND - PATCH, PATCH) for x in range(BAND, w - BAND - PATCH, PATCH)]
+    return sorted(places, key=lambda p: float(grey[p[0] : p[0] + PATCH, p[1] : p[1] + PATCH].var()))[:count]
+
+
+def border_energy(picture):
+    """Gradient energy in the outermost pixels over that of the rest."""
+    grey = luma(picture)[0]
+    energy = (grey[1:, 1:] - grey[:-1, 1:]) ** 2 + (grey[1:, 1:] - grey[1:, :-1]) ** 2
+    inner = energy[BAND:-BAND, BAND:-BAND]
+    edge = (energy.sum() - inner.sum()) / (energy.numel() - inner.numel())
+    return float(edge / inner.mean().clamp(min=1e-12))
+
+
+def cost(path, feeds):
+    """Multiply-accumulates of the convolutions and matrix products of a run with `feeds`, and the number of weights."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(path)
+    weights = sum(int(np.prod(i.dims)) for i in model.graph.initializer)
+    nodes = [n for n in model.graph.node if n.op_type in _MACS]
+    shown = sorted({name for n in nodes for name in (*n.input[:2], n.output[0])} - {o.name for o in model.graph.output})
+    known = {i.name: list(i.dims) for i in model.graph.initializer}
+    known.update({i.name: list(v.shape) for i in model.graph.input for k, v in feeds.items() if k == i.name})
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown if name not in known)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values = session.run(None, feeds)
+    known.update({o.name: list(v.shape) for o, v in zip(session.get_outputs(), values)})
+    return sum(_MACS[n.op_type](*(known[name] for name in (*n.input[:2], n.output[0]))) for n in nodes), weights
+
+
+_MACS = {
+    "Conv": lambda x, w, y: int(np.prod(y[2:])) * int(np.prod(w)),
+    "ConvTranspose": lambda x, w, y: int(np.prod(x[2:])) * int(np.prod(w)),
+    "MatMul": lambda x, w, y: int(np.prod(y)) * x[-1],
+    "Gemm": lambda x, w, y: int(np.prod(y)) * int(np.prod(w)) // y[-1],
+}
+"""Multiply-accumulates by the shapes of input, weights and output, batch 1."""

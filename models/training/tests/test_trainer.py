@@ -1,0 +1,238 @@
+"""The trainer from end to end, small: a random VGG16 of few channels, four photos, 20 steps, the Rust element."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent.parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+from styletransfer_train import measures, runner  # noqa: E402
+from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
+
+CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
+FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
+
+
+def command(*arguments):
+    return [sys.executable, "-W", "ignore", "-m", "styletransfer_train", *map(str, arguments)]
+
+
+def trainer(*arguments, check=True):
+    done = subprocess.run(command(*arguments), cwd=HERE, capture_output=True, text=True)
+    if check and done.returncode:
+        raise AssertionError(done.stderr)
+    return done
+
+
+def losses(folder):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def write_vgg(path):
+    rng = np.random.default_rng(1)
+    arrays, cin = {}, 3
+    for block, count in ((1, 2), (2, 2), (3, 3), (4, 3), (5, 3)):
+        for j in range(1, count + 1):
+            cout = CHANNELS[block]
+            arrays[f"conv{block}_{j}.weight"] = (rng.standard_normal((cout, cin, 3, 3)) * (2 / (cin * 9)) ** 0.5).astype(np.float16)
+            arrays[f"conv{block}_{j}.bias"] = np.zeros(cout, np.float16)
+            cin = cout
+    np.savez(path, **arrays)
+
+
+class TrainerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.scratch.name)
+        cls.photos = cls.folder / "photos"
+        cls.photos.mkdir()
+        source = Image.open(ROOT / "assets/original.jpg").convert("RGB")
+        width, height = source.size
+        for i in range(4):
+            half = (i % 2 * width // 2, i // 2 * height // 2)
+            source.crop((*half, half[0] + width // 2, half[1] + height // 2)).resize((400, 300)).save(cls.photos / f"{i}.jpg")
+        cls.vgg = cls.folder / "vgg.npz"
+        write_vgg(cls.vgg)
+        cls.paintings = [cls.folder / "wave.jpg", cls.folder / "dark.png"]
+        painting = Image.open(ROOT / "assets/great-wave.jpg").convert("RGB").resize((400, 300))
+        painting.save(cls.paintings[0])
+        painting.point(lambda v: v // 3).save(cls.paintings[1])
+        cls.two = cls.train("two", "--steps", 20)
+        cls.model = cls.folder / "two.onnx"
+        trainer("export", cls.two / "checkpoint.pt", cls.model, "--painting", "The wave", "The dark one")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    @classmethod
+    def arguments(cls, out, *more):
+        return ["train", "--photos", cls.photos, "--vgg", cls.vgg, "--out", cls.folder / out, "--painting", *cls.paintings, *FAST, *more]
+
+    @classmethod
+    def train(cls, out, *more):
+        trainer(*cls.arguments(out, *more))
+        return cls.folder / out
+
+    def test_the_styles_of_the_exported_model_run_in_the_element(self):
+        plugin = os.environ.get("STYLETRANSFER_PLUGIN_PATH")
+        if not plugin:
+            self.skipTest("STYLETRANSFER_PLUGIN_PATH does not name the folder of the built plugin")
+        painted = []
+        for style in ("wave", "dark", "wave:0.5,dark:0.5"):
+            out = self.folder / "painted.rgb"
+            line = f"videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=160,height=92 ! styletransfer model-file={self.model} style={style} ! filesink location={out}"
+            subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True, env={**os.environ, "GST_PLUGIN_PATH": plugin}, capture_output=True)
+            painted.append(np.frombuffer(out.read_bytes(), np.uint8).astype(int))
+        self.assertEqual(painted[0].size, 160 * 92 * 3)
+        self.assertGreater(abs(painted[0] - painted[1]).mean(), 0.5, "the styles look the same")
+        self.assertLess(abs(painted[2] - (painted[0] + painted[1]) / 2).mean(), abs(painted[0] - painted[1]).mean())
+
+    def test_a_killed_run_goes_on_with_the_same_losses(self):
+        arguments = command(*self.arguments("killed", "--steps", 20))
+        process = subprocess.Popen(arguments, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        log, deadline = self.folder / "killed/log.jsonl", time.time() + 120
+        while not (log.exists() and len(log.read_text().splitlines()) >= 6):
+            self.assertLess(time.time(), deadline, "no progress")
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.assertLess(len(losses(self.folder / "killed")), 20, "it was done before it was killed")
+        self.assertIn("resumed", trainer(*self.arguments("killed", "--steps", 20)).stdout)
+        self.assertEqual(losses(self.folder / "killed"), losses(self.two))
+
+    def test_the_gan_recipe_trains_resumes_and_exports(self):
+        more = ["--recipe", "gan", "--name", "both", "--steps"]
+        run = self.train("gan", *more, 6)
+        self.train("gan", *more, 8)
+        self.assertEqual([line["step"] for line in losses(run)], list(range(1, 9)))
+        self.assertIn("adversarial", losses(run)[-1])
+        self.assertIn("640x360", trainer("export", run / "checkpoint.pt", self.folder / "gan.onnx", "--painting", "Two pictures").stdout)
+
+    def test_everything_has_a_smoke_version(self):
+        data = self.folder / "data"
+        (data / "styles").mkdir(parents=True)
+        (data / "photos").symlink_to(self.photos)
+        from styletransfer_train.everything import STYLES
+
+        for name in [*STYLES.values(), "vangogh_a.jpg"]:
+            Image.open(self.paintings[0]).resize((600, 450)).save(data / "styles" / name)
+        trainer("everything", "--data", data, "--vgg", self.vgg, "--out", self.folder / "all", "--smoke")
+        for name in ("live", "fine", "van-gogh"):
+            self.assertTrue((self.folder / "all" / name / "checkpoint.pt").exists(), name)
+
+    def test_evaluate_writes_a_table_and_json(self):
+        out = self.folder / "numbers.json"
+        models = [f"{self.model}?style={style}&painting={painting}" for style, painting in zip(("wave", "dark"), self.paintings)]
+        done = trainer("evaluate", *models, "--photos", self.photos / "0.jpg", "--vgg", self.vgg, "--rounds", 1, "--json", out)
+        rows = json.loads(out.read_text())
+        self.assertEqual(len(rows), 2)
+        self.assertIn("| two wave |", done.stdout)
+        self.assertGreater(rows[0]["style_loss"], 0)
+        self.assertAlmostEqual(rows[0]["gmac"], 0.93, delta=0.02)
+
+    def test_quantize_checks_its_result(self):
+        try:
+            import onnxruntime.quantization  # noqa: F401
+        except ImportError as error:
+            self.skipTest(f"onnxruntime's quantization needs more packages: {error}")
+        out = self.folder / "int8.onnx"
+        given = ["quantize", self.model, out, "--style", "dark", "--photos", self.photos]
+        self.assertIn("mean difference", trainer(*given, "--limit", 30).stdout)
+        self.assertLess(out.stat().st_size, self.model.stat().st_size)
+        refused = trainer(*given, "--limit", 0, check=False)
+        self.assertIn("strays", refused.stderr)
+
+    def test_bad_input_is_refused_by_name(self):
+        broken = self.folder / "broken.jpg"
+        broken.write_text("not a picture")
+        small = self.folder / "small.png"
+        Image.new("RGB", (300, 200)).save(small)
+        empty = self.folder / "empty"
+        empty.mkdir(exist_ok=True)
+        given = {"--photos": self.photos, "--vgg": self.vgg, "--painting": self.paintings[0], "--out": self.folder / "bad"}
+        for key, value, words in (
+            ("--painting", broken, ["broken.jpg", "not a readable picture"]),
+            ("--painting", small, ["small.png", "256", "200"]),
+            ("--photos", empty, ["empty", "no pictures"]),
+            ("--photos", self.folder / "nowhere", ["nowhere", "not a folder"]),
+            ("--vgg", broken, ["broken.jpg"]),
+            ("--held-out", "moon.jpg", ["moon.jpg"]),
+            ("--crop", "97", ["--crop", "97"]),
+            ("--name", "a b", ["--name"]),
+        ):
+            arguments = {**given, key: value}
+            flat = [part for k, v in arguments.items() for part in (k, *str(v).split(" "))]
+            done = trainer("train", *flat, check=False)
+            self.assertNotEqual(done.returncode, 0, words)
+            self.assertNotIn("Traceback", done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+
+
+class MotionTest(unittest.TestCase):
+    def test_the_second_view_is_the_first_one_carried_along(self):
+        torch.manual_seed(1)
+        smooth = torch.nn.functional.interpolate(torch.rand(2, 3, 20, 20), size=96 + 2 * MAX_SHIFT, mode="bicubic", align_corners=False)
+        for seed in range(12):
+            pair = Pair(smooth.clamp(0.2, 0.8), 96, random.Random(seed))
+            self.assertGreater(float(pair.mask.mean()), 0.15)
+            # Sensor noise of at most 0.03 and a change of brightness of at most 0.02 remain.
+            self.assertLess(float(pair.error(pair.first, pair.second)), 0.0025, seed)
+
+
+class MeasuresTest(unittest.TestCase):
+    def setUp(self):
+        generator = torch.Generator().manual_seed(3)
+        noise = torch.rand(1, 3, 160, 224, generator=generator)
+        self.picture = 0.3 + 0.4 * torch.nn.functional.avg_pool2d(noise, 5, 1, 2)
+        self.places = measures.flat_patches(self.picture)
+
+    def test_a_lattice_shows_in_the_grid_score(self):
+        painted = self.picture.clone()
+        painted[:, :, ::4, ::4] += 0.02
+        plain = measures.grid_energy(self.picture, self.places)
+        self.assertGreater(measures.grid_energy(painted, self.places), 2 * plain)
+        self.assertAlmostEqual(plain, measures.grid_energy(self.picture + 0.1, self.places), places=3)
+
+    def test_a_line_along_the_edge_shows_in_the_border_score(self):
+        painted = self.picture.clone()
+        painted[:, :, 2] += 0.1
+        self.assertGreater(measures.border_energy(painted), 1.2 * measures.border_energy(self.picture))
+
+    def test_warping_error_follows_the_motion(self):
+        try:
+            import cv2  # noqa: F401
+        except ImportError:
+            self.skipTest("OpenCV is not installed")
+        texture = torch.nn.functional.interpolate(torch.rand(1, 3, 40, 60), size=(160, 240), mode="bicubic", align_corners=False).clamp(0, 1)
+        frames = [texture[:, :, :, i : i + 200] for i in range(0, 20, 4)]
+        still = [frames[0]] * 5
+        self.assertLess(measures.warping_error(frames, frames), 0.002)
+        self.assertGreater(measures.warping_error(frames, still), 10 * measures.warping_error(frames, frames))
+
+
+class MixTest(unittest.TestCase):
+    def test_mixes_are_read_as_the_element_reads_them(self):
+        self.assertEqual(runner.style_weights("b:3,a:1", ["a", "b"]).tolist(), [0.25, 0.75])
+        self.assertEqual(runner.style_weights("", ["a", "b"]).tolist(), [1.0, 0.0])
+        with self.assertRaises(SystemExit):
+            runner.style_weights("c", ["a", "b"])
+
+
+if __name__ == "__main__":
+    unittest.main()
