@@ -11,7 +11,8 @@ use crate::image::{Image, ImageMut, Sample};
 use crate::inference::{Generator, TensorMut, TensorRef};
 use crate::model::contract::PictureTensor;
 use crate::style::{StyleFade, StyleMix};
-use crate::temporal::stabilizer::{Smoothing, Stabilizer};
+use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
+use crate::temporal::warp::Canvas;
 use crate::tensor::egress::{all_finite, to_image, to_planar};
 use crate::tensor::ingest::{Number, ingest};
 use crate::tensor::layout::Format;
@@ -96,6 +97,11 @@ impl Stylizer {
         &*self.generator
     }
 
+    /// What the history had to do with the last frame.
+    pub fn temporal_report(&self) -> Report {
+        self.stabilizer.report()
+    }
+
     /// Makes ready for pictures of `wanted` size and tells the sizes it settled on: a generator of fixed size gets
     /// the picture scaled into it, one that needs multiples gets it padded by reflection.
     ///
@@ -168,6 +174,7 @@ impl Stylizer {
             TensorMut::F16(tensor) => ingest(image, tensor, &format, &self.input),
             TensorMut::U8(tensor) => ingest(image, tensor, &format, &self.input),
         }?;
+        self.stabilizer.observe(image, controls.smoothing);
         let started = Instant::now();
         self.generator.run()?;
         let took = started.elapsed();
@@ -182,7 +189,9 @@ impl Stylizer {
             self.stabilizer.reset();
             return Ok(Outcome::NotFinite);
         }
-        to_image(self.stabilizer.steady(fresh, controls.smoothing), &self.output, painting)?;
+        let (width, height) = self.output.tensor;
+        let canvas = Canvas { width, height, origin: self.output.origin, picture: self.output.picture };
+        to_image(self.stabilizer.steady(fresh, canvas, controls.smoothing), &self.output, painting)?;
         Ok(Outcome::Painted(took))
     }
 }

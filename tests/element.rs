@@ -100,7 +100,8 @@ fn preserve_color_keeps_the_chroma_of_the_original() {
 fn average_smoothing_blends_and_breaks_reset_it() {
     let folder = tempfile::tempdir().unwrap();
     let model = identity().save(folder.path(), "identity");
-    let mut bench = Bench::new(&format!("model-file={} temporal-smoothing=0.5", model.display()), 40, 30);
+    let mut bench =
+        Bench::new(&format!("model-file={} temporal-method=average temporal-smoothing=0.5", model.display()), 40, 30);
     let (first, second) = (picture(40, 30, 0), picture(40, 30, 5));
     assert_eq!(bench.frame(0), first);
     let blended = bench.frame(5);

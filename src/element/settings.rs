@@ -27,6 +27,9 @@ pub enum TemporalMethod {
     /// See [`Method::Average`].
     #[enum_value(name = "Exponential average with earlier frames", nick = "average")]
     Average,
+    /// See [`Method::Motion`].
+    #[enum_value(name = "Average along the motion, where it can be trusted", nick = "motion")]
+    Motion,
 }
 
 /// Property `precision`.
@@ -114,8 +117,8 @@ impl Default for Settings {
             threads: 0,
             model_cache_dir: String::new(),
             inference_size: InferenceSize::Frame.to_string(),
-            temporal_smoothing: 0.0,
-            temporal_method: TemporalMethod::Average,
+            temporal_smoothing: 0.8,
+            temporal_method: TemporalMethod::Motion,
             overrides: Default::default(),
             revisions: Revisions::default(),
         }
@@ -201,6 +204,7 @@ impl Settings {
         let method = match self.temporal_method {
             TemporalMethod::None => Method::None,
             TemporalMethod::Average => Method::Average,
+            TemporalMethod::Motion => Method::Motion,
         };
         Smoothing { method, amount: self.temporal_smoothing as f32 }
     }

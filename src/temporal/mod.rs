@@ -1,5 +1,12 @@
 //! Stable in time: what is carried from one painting to the next.
 //!
-//! Comes in: planar RGB in 0..=1, frame after frame. Goes out: the same, steadier.
+//! Comes in: frames and their paintings. Goes out: the paintings, steadier.
 
+pub mod confidence;
+pub mod estimator;
+pub mod metrics;
+pub mod motion;
+pub mod plane;
+pub mod scene_cut;
 pub mod stabilizer;
+pub mod warp;

@@ -47,7 +47,7 @@ pub struct Bench {
 impl Bench {
     pub fn new(properties: &str, width: usize, height: usize) -> Self {
         init();
-        let mut harness = gst_check::Harness::new_parse(&format!("styletransfer {properties}"));
+        let mut harness = gst_check::Harness::new_parse(&format!("styletransfer temporal-smoothing=0 {properties}"));
         let (_, info) = rgb_buffer(width, height, 0);
         harness.set_src_caps(info.to_caps().unwrap());
         Self { harness, width, height, next: 0 }

@@ -1,0 +1,157 @@
+//! Motion and trust from frame to frame, computed on a thread of its own while the generator paints.
+//!
+//! Comes in: frames. Goes out: for each the [`Field`] from it back to the frame that the history was painted from.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::confidence::{Check, Field, Resemblance};
+use super::motion::Search;
+use super::plane::Pyramid;
+use crate::image::{Image, Sample};
+
+/// One frame's work and the memory it needs; goes to the thread and comes back.
+#[derive(Debug, Default)]
+struct Job {
+    new: Pyramid,
+    old: Pyramid,
+    search: Search,
+    check: Check,
+    field: Field,
+    seen: Resemblance,
+    took: Duration,
+}
+
+impl Job {
+    fn run(&mut self) {
+        let started = Instant::now();
+        let flow = self.search.run(&self.new, &self.old);
+        if let (Some(new), Some(old)) = (self.new.levels().first(), self.old.levels().first()) {
+            self.seen = self.check.run(new, old, flow, &mut self.field);
+        }
+        self.took = started.elapsed();
+    }
+}
+
+/// What a frame has to do with the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct Estimate<'a> {
+    /// Motion and trust.
+    pub field: &'a Field,
+    /// What the frames have in common.
+    pub seen: Resemblance,
+    /// How long the search and the check took.
+    pub took: Duration,
+}
+
+/// The thread and its mailboxes.
+#[derive(Debug)]
+struct Worker {
+    orders: SyncSender<Box<Job>>,
+    done: Receiver<Box<Job>>,
+}
+
+/// Estimates motion.
+#[derive(Debug, Default)]
+pub struct Estimator {
+    job: Option<Box<Job>>,
+    worker: Option<Worker>,
+    size: (usize, usize),
+    has_old: bool,
+    pending: bool,
+}
+
+/// A field of about this many cells serves a frame of [`PIXELS`] pixels; it grows with the square root of the pixels.
+const CELLS: f32 = 66_000.0;
+const PIXELS: f32 = 230_400.0;
+
+/// The search works at 1/step of a frame's size.
+fn step(width: usize, height: usize) -> usize {
+    let pixels = (width * height) as f32;
+    let cells = CELLS * (pixels / PIXELS).max(1.0).sqrt();
+    ((pixels / cells).sqrt().round() as usize).max(1)
+}
+
+impl Estimator {
+    /// Forgets the frame before.
+    pub fn reset(&mut self) {
+        self.collect();
+        self.has_old = false;
+    }
+
+    /// Takes a frame and sets the thread to work on it. Every call must be followed by [`Estimator::estimate`].
+    pub fn begin<S: Sample>(&mut self, image: &Image<S>) {
+        self.collect();
+        let shape = image.shape();
+        if self.size != (shape.width, shape.height) {
+            (self.size, self.has_old) = ((shape.width, shape.height), false);
+        }
+        let mut job = self.job.take().unwrap_or_default();
+        job.new.take(image, step(shape.width, shape.height));
+        if !self.has_old {
+            self.job = Some(job);
+            return;
+        }
+        match self.send(job) {
+            Ok(()) => self.pending = true,
+            Err(mut job) => {
+                job.run();
+                self.job = Some(job);
+            }
+        }
+    }
+
+    fn send(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        if self.worker.is_none() {
+            self.worker = Worker::start();
+        }
+        match &self.worker {
+            Some(worker) => worker.orders.send(job).map_err(|refused| refused.0),
+            None => Err(job),
+        }
+    }
+
+    /// Waits for the thread, if it is at work.
+    fn collect(&mut self) {
+        if !std::mem::take(&mut self.pending) {
+            return;
+        }
+        self.job = self.worker.as_ref().and_then(|worker| worker.done.recv().ok());
+        if self.job.is_none() {
+            (self.worker, self.has_old) = (None, false);
+        }
+    }
+
+    /// What was found for the frame of the last [`Estimator::begin`]; nothing for the first after a reset.
+    pub fn estimate(&mut self) -> Option<Estimate<'_>> {
+        self.collect();
+        let job = self.job.as_ref().filter(|_| self.has_old)?;
+        Some(Estimate { field: &job.field, seen: job.seen, took: job.took })
+    }
+
+    /// The frame becomes the one that the next is compared with.
+    pub fn accept(&mut self) {
+        self.collect();
+        if let Some(job) = &mut self.job {
+            std::mem::swap(&mut job.new, &mut job.old);
+            self.has_old = true;
+        }
+    }
+}
+
+impl Worker {
+    fn start() -> Option<Self> {
+        let (orders, inbox) = sync_channel::<Box<Job>>(1);
+        let (outbox, done) = sync_channel(1);
+        let work = move || {
+            while let Ok(mut job) = inbox.recv() {
+                job.run();
+                if outbox.send(job).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("styletransfer-motion".into()).spawn(work).ok()?;
+        Some(Self { orders, done })
+    }
+}

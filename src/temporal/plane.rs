@@ -1,0 +1,138 @@
+//! Grey pictures for the motion search, and their pyramid.
+//!
+//! Comes in: the frame as planar RGB. Goes out: its luma at reduced size, 0..=255, halved again and again.
+
+use crate::image::{Image, Sample};
+
+/// Pixels around a plane that repeat its edge, so that a patch may look beyond.
+pub const PAD: usize = 12;
+
+/// A grey picture with its edge repeated around it.
+#[derive(Debug, Clone, Default)]
+pub struct Plane {
+    width: usize,
+    height: usize,
+    data: Vec<f32>,
+}
+
+impl Plane {
+    /// Gives it a size; the memory is kept.
+    pub fn resize(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        self.data.resize((width + 2 * PAD) * (height + 2 * PAD), 0.0);
+    }
+
+    /// Pixels in a row, without the padding.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows, without the padding.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    fn stride(&self) -> usize {
+        self.width + 2 * PAD
+    }
+
+    /// `N` pixels from column `x` of row `y` on, both counted from the picture's first pixel and at most [`PAD`]
+    /// outside of it.
+    #[inline(always)]
+    pub fn run<const N: usize>(&self, x: isize, y: isize) -> &[f32; N] {
+        let start = (y + PAD as isize) as usize * self.stride() + (x + PAD as isize) as usize;
+        let run: Option<&[f32; N]> = self.data[start..].first_chunk();
+        run.unwrap_or(&[0.0; N])
+    }
+
+    /// Row `y` without the padding.
+    #[inline]
+    pub fn row(&self, y: usize) -> &[f32] {
+        let start = (y + PAD) * self.stride() + PAD;
+        &self.data[start..start + self.width]
+    }
+
+    fn row_mut(&mut self, y: usize) -> &mut [f32] {
+        let start = (y + PAD) * self.stride() + PAD;
+        &mut self.data[start..start + self.width]
+    }
+
+    /// Repeats the edge into the padding.
+    fn pad(&mut self) {
+        let (stride, width) = (self.stride(), self.width);
+        for row in self.data.chunks_exact_mut(stride).skip(PAD).take(self.height) {
+            let (first, last) = (row[PAD], row[PAD + width - 1]);
+            row[..PAD].fill(first);
+            row[PAD + width..].fill(last);
+        }
+        let (top, bottom) = (PAD * stride, (PAD + self.height - 1) * stride);
+        for y in 0..PAD {
+            self.data.copy_within(top..top + stride, y * stride);
+            self.data.copy_within(bottom..bottom + stride, (PAD + self.height + y) * stride);
+        }
+    }
+
+    /// The luma (BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
+    /// step are left out. `sums` is scratch.
+    pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
+        let shape = image.shape();
+        self.resize((shape.width / step).max(1), (shape.height / step).max(1));
+        let scale = 255.0 / (f32::from(shape.white) * (step * step) as f32);
+        sums.resize(shape.width, 0.0);
+        for y in 0..self.height {
+            sums.fill(0.0);
+            for inner in 0..step.min(shape.height) {
+                let [r, g, b] = [0, 1, 2].map(|channel| image.row(channel, y * step + inner));
+                for (((sum, r), g), b) in sums.iter_mut().zip(r).zip(g).zip(b) {
+                    *sum += 0.299 * r.to_f32() + 0.587 * g.to_f32() + 0.114 * b.to_f32();
+                }
+            }
+            for (pixel, sums) in self.row_mut(y).iter_mut().zip(sums.chunks(step)) {
+                *pixel = sums.iter().sum::<f32>() * scale;
+            }
+        }
+        self.pad();
+    }
+
+    /// Half the size of `larger`, by the mean of 2 x 2.
+    fn take_half(&mut self, larger: &Plane) {
+        self.resize(larger.width / 2, larger.height / 2);
+        for y in 0..self.height {
+            let (a, b) = (larger.row(2 * y), larger.row(2 * y + 1));
+            for ((pixel, a), b) in self.row_mut(y).iter_mut().zip(a.chunks_exact(2)).zip(b.chunks_exact(2)) {
+                *pixel = 0.25 * (a[0] + a[1] + b[0] + b[1]);
+            }
+        }
+        self.pad();
+    }
+}
+
+/// A picture at several sizes, the largest first.
+#[derive(Debug, Clone, Default)]
+pub struct Pyramid {
+    levels: Vec<Plane>,
+    sums: Vec<f32>,
+}
+
+/// The shorter side of the smallest level is at least this.
+const SMALLEST: usize = 14;
+
+impl Pyramid {
+    /// Takes the luma of a frame at 1/`step` of its size and halves it while something is left to see.
+    pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize) {
+        let shape = image.shape();
+        let shorter = shape.width.min(shape.height) / step;
+        let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
+        self.levels.resize_with(count, Plane::default);
+        self.levels[0].take(image, step, &mut self.sums);
+        for level in 1..count {
+            let (larger, smaller) = self.levels.split_at_mut(level);
+            smaller[0].take_half(&larger[level - 1]);
+        }
+    }
+
+    /// The levels, largest first; empty before the first frame.
+    pub fn levels(&self) -> &[Plane] {
+        &self.levels
+    }
+}

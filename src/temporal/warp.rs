@@ -1,0 +1,235 @@
+//! The carried history: bicubic warp and blend in one pass, and what keeps it sharp.
+//!
+//! Comes in: the history, the motion, the new painting. Goes out: the blend. Pixels lie as red, green, blue and a
+//! spare lane, so that one tap of the warp is one vector.
+
+use wide::f32x4;
+
+use super::confidence::Field;
+
+/// Red, green, blue, spare.
+pub type Pixel = f32x4;
+
+/// How much of the history is taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Where history and painting agree.
+    pub low: f32,
+    /// Where they differ: with the scene unchanged, that is flicker.
+    pub high: f32,
+}
+
+/// Difference of history and painting at which the weight is half way from low to high.
+const FLICKER: f32 = 0.05;
+/// Less trust than this is none.
+const LEAST: f32 = 0.02;
+
+/// Size of the painting, and where the picture that moved lies in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Canvas {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// First pixel of the picture, and its size; around it is padding.
+    pub origin: (usize, usize),
+    /// Size of the picture in the painting.
+    pub picture: (usize, usize),
+}
+
+/// Where a row or column of the painting lies between those of the motion field.
+#[derive(Debug, Clone, Copy)]
+struct Between {
+    low: u32,
+    share: f32,
+}
+
+/// Warps and blends; holds tables and scratch of one size.
+#[derive(Debug, Default)]
+pub struct Carrier {
+    canvas: Option<Canvas>,
+    field: (usize, usize),
+    columns: Vec<Between>,
+    rows: Vec<Between>,
+    row: Vec<Pixel>,
+}
+
+impl Carrier {
+    fn prepare(&mut self, canvas: Canvas, field: &Field) {
+        if self.canvas == Some(canvas) && self.field == (field.width, field.height) {
+            return;
+        }
+        let table = |count: usize, origin: usize, picture: usize, cells: usize| -> Vec<Between> {
+            let scale = cells as f32 / picture as f32;
+            let place = |i: usize| {
+                let at = ((i as f32 - origin as f32 + 0.5) * scale - 0.5).clamp(0.0, cells as f32 - 1.0);
+                let low = (at as usize).min(cells.saturating_sub(2));
+                Between { low: low as u32, share: at - low as f32 }
+            };
+            (0..count).map(place).collect()
+        };
+        self.columns = table(canvas.width, canvas.origin.0, canvas.picture.0, field.width);
+        self.rows = table(canvas.height, canvas.origin.1, canvas.picture.1, field.height);
+        self.row.resize(field.width + 1, Pixel::ZERO);
+        (self.canvas, self.field) = (Some(canvas), (field.width, field.height));
+    }
+
+    /// The motion and trust of one row of the painting, at the columns of the field.
+    fn take_row(&mut self, field: &Field, y: usize) {
+        let Between { low, share } = self.rows[y];
+        let above = &field.cells[low as usize * field.width..][..field.width];
+        let below = &field.cells[(low as usize + 1).min(field.height - 1) * field.width..][..field.width];
+        for ((cell, a), b) in self.row.iter_mut().zip(above).zip(below) {
+            let lanes = |v: &[f32; 3]| Pixel::new([v[0], v[1], v[2], 0.0]);
+            *cell = lanes(a) + (lanes(b) - lanes(a)) * share;
+        }
+        self.row[field.width] = self.row[field.width - 1];
+    }
+
+    /// Blends `fresh` (planar) with the warped `history` into `blend`. The spare lane of a blended pixel is the share
+    /// of history in it, and `blur` the strength of the blur that the warp's interpolation left, 0..=1.
+    pub fn carry(
+        &mut self,
+        canvas: Canvas,
+        field: &Field,
+        history: &[Pixel],
+        fresh: &[f32],
+        weights: Weights,
+        (blend, blur): (&mut [Pixel], &mut [f32]),
+    ) {
+        self.prepare(canvas, field);
+        let (width, height) = (canvas.width, canvas.height);
+        let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
+        let scale = Pixel::new([scale(canvas.picture.0, field.width), scale(canvas.picture.1, field.height), 1.0, 0.0]);
+        let least = Pixel::new([0.0, 0.0, LEAST, 0.0]);
+        let most = Pixel::new([(width - 1) as f32, (height - 1) as f32, f32::MAX, 0.0]);
+        let (red, rest) = fresh.split_at(width * height);
+        let (green, blue) = rest.split_at(width * height);
+        for y in 0..height {
+            self.take_row(field, y);
+            let line = y * width..(y + 1) * width;
+            let (red, green, blue) = (&red[line.clone()], &green[line.clone()], &blue[line.clone()]);
+            let (target, blur) = (&mut blend[line.clone()], &mut blur[line]);
+            for x in 0..width {
+                let new = unit(Pixel::new([red[x], green[x], blue[x], 0.0]));
+                let Between { low, share } = self.columns[x];
+                let (left, right) = (self.row[low as usize], self.row[low as usize + 1]);
+                // Column, row and trust, side by side.
+                let at = (left + (right - left) * share) * scale + Pixel::new([x as f32, y as f32, 0.0, 0.0]);
+                if !(at.simd_ge(least) & at.simd_le(most)).all() {
+                    (target[x], blur[x]) = (new, 0.0);
+                    continue;
+                }
+                let whole = at.fast_trunc_int();
+                let fraction = at - Pixel::from_i32x4(whole);
+                let [column, line, ..] = whole.to_array();
+                let old = sample(history, width, height, (column as usize, line as usize), fraction);
+                target[x] = mixed(new, old, at.to_array()[2], weights);
+                let [fx, fy, ..] = (fraction * (Pixel::ONE - fraction) * 4.0).to_array();
+                blur[x] = fx.max(fy);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn unit(pixel: Pixel) -> Pixel {
+    pixel.fast_max(Pixel::ZERO).fast_min(Pixel::ONE)
+}
+
+#[inline(always)]
+fn mixed(new: Pixel, old: Pixel, trust: f32, weights: Weights) -> Pixel {
+    let old = unit(old);
+    let [r, g, b, before] = (new - old).abs().to_array();
+    let off = (r + g + b) * (1.0 / 3.0);
+    let flicker = off * off / (off * off + FLICKER * FLICKER);
+    // A history that was hardly trusted itself is a mean of few frames: it counts as one.
+    let most = 0.6 + 0.4 * before;
+    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(most);
+    // The spare lane of `new` is 0, and that of the difference becomes the share.
+    let step = (old - new) * SCENE + SPARE;
+    new + step * share
+}
+
+const SCENE: Pixel = Pixel::new([1.0, 1.0, 1.0, 0.0]);
+const SPARE: Pixel = Pixel::new([0.0, 0.0, 0.0, 1.0]);
+
+/// Catmull-Rom weights (Keys 1981, a = -1/2) of the four taps around a place, for each lane.
+#[inline(always)]
+fn cubic(f: Pixel) -> [Pixel; 4] {
+    let (f2, f3) = (f * f, f * f * f);
+    let ends = (f3 + f) * -0.5;
+    [f2 + ends, f3 * 1.5 - f2 * 2.5 + Pixel::ONE, f2 * 2.0 + f * 0.5 - f3 * 1.5, (f3 - f2) * 0.5]
+}
+
+/// The history between its pixels; `at` is the pixel above and to the left, `fraction` the way to the next.
+#[inline(always)]
+fn sample(history: &[Pixel], width: usize, height: usize, at: (usize, usize), fraction: Pixel) -> Pixel {
+    let weights = cubic(fraction).map(Pixel::to_array);
+    let (wx, wy) = (weights.map(|w| w[0]), weights.map(|w| w[1]));
+    if at.0 >= 1 && at.0 + 2 < width && at.1 >= 1 && at.1 + 2 < height {
+        let line = |j: usize| history[(at.1 + j - 1) * width + at.0 - 1..].first_chunk::<4>();
+        if let (Some(a), Some(b), Some(c), Some(d)) = (line(0), line(1), line(2), line(3)) {
+            return weigh([a, b, c, d], wx, wy);
+        }
+    }
+    let near = |i: usize, side: usize| i.saturating_sub(1).min(side - 1);
+    let line = |j: usize| [0, 1, 2, 3].map(|i| history[near(at.1 + j, height) * width + near(at.0 + i, width)]);
+    weigh([&line(0), &line(1), &line(2), &line(3)], wx, wy)
+}
+
+#[inline(always)]
+fn weigh(taps: [&[Pixel; 4]; 4], wx: [f32; 4], wy: [f32; 4]) -> Pixel {
+    let wx = wx.map(Pixel::splat);
+    let line = |[a, b, c, d]: &[Pixel; 4]| *a * wx[0] + *b * wx[1] + *c * wx[2] + *d * wx[3];
+    line(taps[0]) * wy[0] + line(taps[1]) * wy[1] + line(taps[2]) * wy[2] + line(taps[3]) * wy[3]
+}
+
+/// What is done to the blend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finish {
+    /// What is shown: makes up for the detail that averaging takes from the painting; 0 is none.
+    pub shown: f32,
+    /// What is kept, where the warp's interpolation blurred: so that blur does not add up from frame to frame.
+    pub kept: f32,
+    /// Added to what is kept: takes the history's mean colour after the painting's, so that it cannot drift.
+    pub lift: Pixel,
+}
+
+/// Fine detail above this is sharpened less and less, so that edges get no halos.
+const COARSE: f32 = 0.02;
+
+/// From the blend: the painting to show (planar) and the history to keep.
+pub fn finish(
+    width: usize,
+    blend: &[Pixel],
+    blur: &[f32],
+    how: Finish,
+    column: &mut Vec<Pixel>,
+    shown: &mut [f32],
+    history: &mut [Pixel],
+) {
+    let height = blend.len() / width;
+    column.resize(width, Pixel::ZERO);
+    let (red, rest) = shown.split_at_mut(width * height);
+    let (green, blue) = rest.split_at_mut(width * height);
+    for y in 0..height {
+        let line = |y: usize| &blend[y * width..(y + 1) * width];
+        let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(height - 1)));
+        for (((sum, a), b), c) in column.iter_mut().zip(above).zip(here).zip(below) {
+            *sum = *a + *b + *b + *c;
+        }
+        let row = y * width..(y + 1) * width;
+        let (red, green, blue) = (&mut red[row.clone()], &mut green[row.clone()], &mut blue[row.clone()]);
+        let (kept, blur, column) = (&mut history[row.clone()], &blur[row], &column[..width]);
+        for x in 0..width {
+            let (left, middle, right) = (column[x.saturating_sub(1)], column[x], column[(x + 1).min(width - 1)]);
+            let here = here[x];
+            let fine = here - (left + middle + middle + right) * (1.0 / 16.0);
+            let (show, hold) = (how.shown * here.to_array()[3], how.kept * blur[x]);
+            let sharp = (here + fine * show / (fine.abs() * (1.0 / COARSE) + Pixel::ONE)).to_array();
+            kept[x] = unit(here + fine * hold + how.lift);
+            (red[x], green[x], blue[x]) = (sharp[0], sharp[1], sharp[2]);
+        }
+    }
+}

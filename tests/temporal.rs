@@ -1,0 +1,251 @@
+//! The stabilizer on synthetic films whose motion is known exactly.
+
+use gststyletransfer::image::{Image, Shape};
+use gststyletransfer::temporal::metrics::detail;
+use gststyletransfer::temporal::motion::Search;
+use gststyletransfer::temporal::plane::Pyramid;
+use gststyletransfer::temporal::scene_cut::Change;
+use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::temporal::warp::Canvas;
+
+const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.8 };
+
+/// Reproducible noise, 0..1.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
+
+/// A texture of waves in all directions, 0..1, defined everywhere.
+fn texture(x: f32, y: f32, seed: u64) -> f32 {
+    let mut noise = Noise(seed.wrapping_mul(77) + 5);
+    let mut sum = 0.0;
+    for octave in 0..18 {
+        let (angle, phase) = (noise.next() * 6.3, noise.next() * 6.3);
+        let wave = 6.0 + 4.0 * octave as f32;
+        sum += ((x * angle.cos() + y * angle.sin()) * 6.3 / wave + phase).sin();
+    }
+    (0.5 + sum * 0.06).clamp(0.0, 1.0)
+}
+
+#[derive(Clone)]
+struct Frame {
+    width: usize,
+    height: usize,
+    planes: [Vec<u8>; 3],
+}
+
+impl Frame {
+    /// `color(x, y)` gives 0..1 for every channel.
+    fn new(width: usize, height: usize, color: impl Fn(f32, f32) -> [f32; 3]) -> Self {
+        let mut planes = [vec![], vec![], vec![]];
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x as f32, y as f32))) {
+            for (plane, v) in planes.iter_mut().zip(color(x, y)) {
+                plane.push((v.clamp(0.0, 1.0) * 255.0).round() as u8);
+            }
+        }
+        Self { width, height, planes }
+    }
+
+    fn textured(width: usize, height: usize, seed: u64, place: impl Fn(f32, f32) -> (f32, f32)) -> Self {
+        Self::new(width, height, |x, y| {
+            let (x, y) = place(x, y);
+            [texture(x, y, seed), texture(x, y, seed + 1), texture(x, y, seed + 2)]
+        })
+    }
+
+    fn image(&self) -> Image<'_, u8> {
+        let [r, g, b] = &self.planes;
+        let shape = Shape { width: self.width, height: self.height, white: 255 };
+        Image::new([r, g, b], [self.width; 3], shape).unwrap()
+    }
+
+    /// The frame as its own painting.
+    fn planar(&self) -> Vec<f32> {
+        self.planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect()
+    }
+
+    fn canvas(&self) -> Canvas {
+        let size = (self.width, self.height);
+        Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size }
+    }
+}
+
+fn show(stabilizer: &mut Stabilizer, frame: &Frame, painting: &[f32]) -> Vec<f32> {
+    stabilizer.observe(&frame.image(), MOTION);
+    stabilizer.steady(painting, frame.canvas(), MOTION).to_vec()
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn mean(v: &[f32]) -> f32 {
+    v.iter().sum::<f32>() / v.len() as f32
+}
+
+/// Mean distance of the motion found from the true one, away from the edge.
+fn miss(new: &Frame, old: &Frame, step: usize, truth: impl Fn(f32, f32) -> (f32, f32)) -> f32 {
+    let (mut a, mut b, mut search) = (Pyramid::default(), Pyramid::default(), Search::default());
+    a.take(&new.image(), step);
+    b.take(&old.image(), step);
+    let flow = search.run(&a, &b);
+    let (mut sum, mut count) = (0.0, 0);
+    for y in flow.height / 6..flow.height * 5 / 6 {
+        for x in flow.width / 6..flow.width * 5 / 6 {
+            let middle = |i: usize| (i as f32 + 0.5) * step as f32 - 0.5;
+            let (u, v) = truth(middle(x), middle(y));
+            let [p, q] = flow.vectors[y * flow.width + x].map(|d| d * step as f32);
+            sum += ((p - u).powi(2) + (q - v).powi(2)).sqrt();
+            count += 1;
+        }
+    }
+    sum / count as f32
+}
+
+#[test]
+fn exact_shifts_zooms_and_turns_are_found_within_a_quarter_pixel() {
+    let (width, height) = (192, 144);
+    let old = Frame::textured(width, height, 1, |x, y| (x, y));
+    let middle = |x: f32, y: f32| (x - 96.0, y - 72.0);
+    type Way = Box<dyn Fn(f32, f32) -> (f32, f32)>;
+    let moves: [Way; 6] = [
+        Box::new(|_, _| (0.0, 0.0)),
+        Box::new(|_, _| (0.5, -0.25)),
+        Box::new(|_, _| (-7.3, 4.6)),
+        Box::new(|_, _| (15.0, -11.0)),
+        Box::new(move |x, y| (middle(x, y).0 * 0.04, middle(x, y).1 * 0.04)),
+        Box::new(move |x, y| (-middle(x, y).1 * 0.05, middle(x, y).0 * 0.05)),
+    ];
+    for (index, way) in moves.iter().enumerate() {
+        let new = Frame::textured(width, height, 1, |x, y| (x + way(x, y).0, y + way(x, y).1));
+        let off = miss(&new, &old, 1, way);
+        assert!(off < 0.25, "motion {index}: {off} px");
+    }
+}
+
+#[test]
+fn thirty_two_pixels_a_frame_and_another_brightness_are_followed() {
+    let (width, height) = (640, 360);
+    let old = Frame::textured(width, height, 4, |x, y| (x, y));
+    for (u, v) in [(32.0, 0.0), (-22.0, 23.0)] {
+        let new = Frame::new(width, height, |x, y| [4, 5, 6].map(|seed| 0.1 + 0.8 * texture(x + u, y + v, seed)));
+        let off = miss(&new, &old, 2, |_, _| (u, v));
+        assert!(off < 0.5, "({u}, {v}): {off} px");
+    }
+}
+
+#[test]
+fn static_noise_is_calmed_and_the_mean_stays() {
+    let (width, height) = (128, 96);
+    let frame = Frame::textured(width, height, 8, |x, y| (x, y));
+    let (clean, mut noise) = (frame.planar(), Noise(3));
+    let mut stabilizer = Stabilizer::default();
+    let (mut raw, mut steady) = (vec![], vec![]);
+    for _ in 0..300 {
+        let mut shaken = |amount: f32| move_by(&clean, amount, &mut noise);
+        let (seen, painting) = (shaken(0.02), shaken(0.1));
+        let planes: Vec<Vec<u8>> =
+            seen.chunks(width * height).map(|p| p.iter().map(|v| (v * 255.0) as u8).collect()).collect();
+        let seen = Frame { width, height, planes: planes.try_into().unwrap() };
+        let shown = show(&mut stabilizer, &seen, &painting);
+        raw.push(painting);
+        steady.push(shown);
+    }
+    let energy = |frames: &[Vec<f32>]| -> f32 {
+        frames[20..].windows(2).map(|p| p[0].iter().zip(&p[1]).map(|(a, b)| (a - b).powi(2)).sum::<f32>()).sum()
+    };
+    let left = energy(&steady) / energy(&raw);
+    assert!(left < 0.1, "{left} of the flicker is left");
+    for (raw, steady) in raw.iter().zip(&steady).skip(20).step_by(40) {
+        let drift = (mean(raw) - mean(steady)).abs() * 255.0;
+        assert!(drift < 1.0, "the mean is off by {drift}/255");
+    }
+}
+
+fn move_by(clean: &[f32], amount: f32, noise: &mut Noise) -> Vec<f32> {
+    clean.iter().map(|v| (v + amount * (noise.next() - 0.5)).clamp(0.0, 1.0)).collect()
+}
+
+#[test]
+fn detail_survives_a_hundred_frames_of_a_slow_pan() {
+    let (width, height) = (160, 120);
+    let mut stabilizer = Stabilizer::default();
+    let mut ratio = 0.0;
+    for i in 0..100 {
+        let frame = Frame::textured(width, height, 12, |x, y| (x + 0.37 * i as f32, y + 0.21 * i as f32));
+        let painting = frame.planar();
+        let shown = show(&mut stabilizer, &frame, &painting);
+        ratio = detail(&shown, width, height) / detail(&painting, width, height);
+    }
+    assert!((0.85..1.3).contains(&ratio), "{ratio} of the detail is left");
+}
+
+/// A bright square on a darker background, both moving.
+fn square(i: usize) -> Frame {
+    let at = 20.0 + 5.0 * i as f32;
+    Frame::new(200, 120, |x, y| {
+        let inside = (at..at + 40.0).contains(&x) && (40.0..80.0).contains(&y);
+        match inside {
+            true => [0.7, 0.9, 0.8].map(|v| v + 0.1 * texture(x - at, y, 30)),
+            false => [21, 22, 23].map(|seed| 0.45 * texture(x + i as f32, y, seed)),
+        }
+    })
+}
+
+#[test]
+fn what_a_square_uncovers_shows_no_ghost_of_it() {
+    let mut stabilizer = Stabilizer::default();
+    for i in 0..16 {
+        let frame = square(i);
+        let painting = frame.planar();
+        let shown = show(&mut stabilizer, &frame, &painting);
+        // What the square covered three frames ago, and has left since.
+        let (from, to) = (20 + 5 * i.saturating_sub(3), 20 + 5 * i.saturating_sub(2));
+        if i < 4 {
+            continue;
+        }
+        for (x, y) in (42..78).flat_map(|y| (from..to).map(move |x| (x, y))) {
+            let at = y * 200 + x;
+            // The share of the red of the square (0.75). Background that was dragged along with it makes up to 0.2.
+            let ghost = (shown[at] - painting[at]) / (0.75 - painting[at]);
+            assert!(ghost < 0.25, "frame {i}, pixel {x},{y}: {ghost}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
+    let scene = |seed: u64, light: f32| {
+        Frame::new(160, 120, move |x, y| [seed, seed + 1, seed + 2].map(|s| light * texture(x, y, s)))
+    };
+    let mut stabilizer = Stabilizer::default();
+    let mut noise = Noise(9);
+    let mut step = |frame: &Frame| {
+        let painting = move_by(&frame.planar(), 0.1, &mut noise);
+        let shown = show(&mut stabilizer, frame, &painting);
+        (stabilizer.report(), worst(&shown, &painting))
+    };
+    for _ in 0..5 {
+        step(&scene(50, 0.8));
+    }
+    let (report, _) = step(&scene(50, 1.2));
+    assert_eq!(report.change, Change::Flash);
+    let (report, off) = step(&scene(50, 0.8));
+    assert_eq!(report.change, Change::None, "after the flash the history is there again");
+    assert!(off > 0.02);
+    for i in 0..20 {
+        let (report, _) = step(&scene(50, 0.8 - 0.035 * i as f32));
+        assert_eq!(report.change, Change::None, "frame {i} of a fade");
+    }
+    step(&scene(50, 0.8));
+    let (report, off) = step(&scene(90, 0.8));
+    assert_eq!((report.change, off), (Change::Cut, 0.0), "nothing of the old scene is left");
+    let (report, off) = step(&scene(90, 0.8));
+    assert_eq!(report.change, Change::None);
+    assert!(off > 0.0);
+}
