@@ -64,10 +64,12 @@ pub struct Stylizer {
 }
 
 impl Stylizer {
-    /// A stylizer around a generator; [`Stylizer::prepare`] comes next.
+    /// A stylizer around a generator, with its first style; [`Stylizer::prepare`] comes next.
     pub fn new(generator: Box<dyn Generator>) -> Self {
         let nothing = Placement::centered((0, 0), (0, 0));
-        let (stabilizer, style) = (Stabilizer::default(), StyleFade::default());
+        let (stabilizer, mut style) = (Stabilizer::default(), StyleFade::default());
+        let count = generator.contract().style_weights.as_ref().map_or(0, |w| w.count());
+        style.set((0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(), Duration::ZERO);
         Self { generator, input: nothing, output: nothing, planar: Vec::new(), stabilizer, style }
     }
 

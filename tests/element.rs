@@ -238,6 +238,21 @@ fn statistics_tell_what_happened() {
 }
 
 #[test]
+fn the_default_smooths_along_the_motion_and_counts_cuts() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = identity().save(folder.path(), "identity");
+    let mut bench = Bench::new(&format!("model-file={} temporal-smoothing=0.75", model.display()), 64, 48);
+    let element = bench.element();
+    assert!(element.property_value("temporal-method").serialize().unwrap().contains("motion"));
+    let stats = |element: &gst::Element| element.property::<gst::Structure>("stats");
+    assert_eq!(bench.frame(3), picture(64, 48, 3), "the first frame is shown as it is");
+    (0..5).for_each(|_| drop(bench.frame(3)));
+    assert_eq!(stats(&element).get::<u64>("cuts").unwrap(), 1);
+    assert!(stats(&element).get::<f64>("motion-ms-mean").unwrap() > 0.0);
+    assert!(stats(&element).get::<f64>("temporal-confidence").unwrap() > 0.1);
+}
+
+#[test]
 fn two_elements_share_a_process() {
     let (_folder, model) = negative_model();
     let said = launch(&format!(

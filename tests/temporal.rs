@@ -8,7 +8,7 @@ use gststyletransfer::temporal::scene_cut::Change;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::temporal::warp::Canvas;
 
-const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.8 };
+const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
 
 /// Reproducible noise, 0..1.
 struct Noise(u64);

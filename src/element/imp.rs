@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::stats::Stats;
 use super::{error, properties};
 use crate::stylizer::Controls;
+use crate::temporal::stabilizer::Method;
 
 /// Smallest and largest side of a frame.
 const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
@@ -53,7 +54,13 @@ impl StyleTransfer {
             painter.reset();
         }
         match painter.paint(from, to, controls)? {
-            Painted::Done(took) => lock(&self.stats).painted(started.elapsed(), took),
+            Painted::Done(took) => {
+                let mut stats = lock(&self.stats);
+                stats.painted(started.elapsed(), took);
+                if controls.stylizer.smoothing.method == Method::Motion && !controls.stylizer.smoothing.is_off() {
+                    stats.steadied(painter.stylizer().temporal_report());
+                }
+            }
             Painted::Original => {
                 from.copy(to)?;
                 lock(&self.stats).passed();

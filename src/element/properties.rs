@@ -129,7 +129,7 @@ fn frame_properties() -> Vec<Property> {
         property!(Frame, preserve_color: bool, glib::ParamSpecBoolean::builder("preserve-color")
             .nick("Preserve color").blurb("Keep the colours of the original and take only the lightness of the painting")
             .default_value(defaults.preserve_color).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()),
-        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Share of earlier frames in the painting, against flicker; 0 is off", defaults.temporal_smoothing)),
+        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Strength against flicker: share of earlier frames in the painting; 0 is off", defaults.temporal_smoothing)),
         property!(Frame, temporal_method: TemporalMethod, glib::ParamSpecEnum::builder_with_default("temporal-method", defaults.temporal_method)
             .nick("Temporal method").blurb("How earlier frames are used").flags(NOW).build()),
         text!(
@@ -231,7 +231,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
             .blurb(
-                "Frames, milliseconds of inference (mean and 95th percentile) and conversion, provider, inference size",
+                "Frames, milliseconds of inference (mean and 95th percentile), conversion, motion and blend, confidence in the history, cuts (the first frame is one), provider, inference size",
             )
             .read_only()
             .build(),

@@ -117,7 +117,7 @@ impl Default for Settings {
             threads: 0,
             model_cache_dir: String::new(),
             inference_size: InferenceSize::Frame.to_string(),
-            temporal_smoothing: 0.8,
+            temporal_smoothing: 0.75,
             temporal_method: TemporalMethod::Motion,
             overrides: Default::default(),
             revisions: Revisions::default(),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::temporal::scene_cut::Change;
+use crate::temporal::stabilizer::Report;
+
 /// How many of the last frames the times are about.
 const WINDOW: usize = 256;
 
@@ -12,6 +15,10 @@ pub struct Stats {
     inferred: u64,
     inference: Window,
     convert: Window,
+    motion: Window,
+    blend: Window,
+    trust: f32,
+    cuts: u64,
     provider: String,
     size: (usize, usize),
 }
@@ -69,6 +76,15 @@ impl Stats {
         self.convert.push(whole.saturating_sub(inference));
     }
 
+    /// What the history had to do with a painted frame; not called while smoothing is off.
+    pub fn steadied(&mut self, report: Report) {
+        self.motion.push(report.motion);
+        self.blend.push(report.blend);
+        // Eases over about thirty frames.
+        self.trust += (report.trust - self.trust) / 30.0;
+        self.cuts += u64::from(report.change == Change::Cut);
+    }
+
     /// The provider in use; empty before a model is loaded.
     pub fn provider(&self) -> &str {
         &self.provider
@@ -82,6 +98,10 @@ impl Stats {
             .field("inference-ms-mean", self.inference.mean())
             .field("inference-ms-p95", self.inference.percentile(0.95))
             .field("convert-ms-mean", self.convert.mean())
+            .field("motion-ms-mean", self.motion.mean())
+            .field("blend-ms-mean", self.blend.mean())
+            .field("temporal-confidence", f64::from(self.trust))
+            .field("cuts", self.cuts)
             .field("provider", &self.provider)
             .field("inference-width", self.size.0 as u32)
             .field("inference-height", self.size.1 as u32)

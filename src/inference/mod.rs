@@ -54,7 +54,8 @@ pub trait Generator: Send {
     /// The model cannot work at this size.
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)>;
 
-    /// Sets the weights of the model's styles; one of `contract().styles` each. Called before every frame.
+    /// Sets the weights of the model's styles; one for each of `contract().styles`, else they are ignored. Called before
+    /// every frame.
     fn set_style(&mut self, _weights: &[f32]) {}
 
     /// The input tensor of the size last bound.

@@ -3,7 +3,7 @@
 //! A model of several styles is loaded twice: once with its weights as an input, for the time of a fade, and once
 //! with the weights that are wanted as constants, which the runtime folds into the convolutions: a sixth faster.
 
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ort::environment::Environment;
@@ -29,6 +29,8 @@ pub struct OrtGenerator {
     weights: Vec<f32>,
     /// The session whose style weights are constants, once it is ready.
     folded: Folded,
+    /// Threads whose answer is not wanted any more.
+    late: Vec<JoinHandle<Result<Loaded>>>,
     size: Option<(usize, usize)>,
     /// Providers of the library that `auto` tried in vain.
     pub refusals: Vec<Refusal>,
@@ -48,7 +50,7 @@ enum Folded {
     /// The weights are moving, or this model or provider has no use for it.
     Without,
     /// On its way, from a thread of its own.
-    Coming(Receiver<Result<Loaded>>),
+    Coming(JoinHandle<Result<Loaded>>),
     /// Paints.
     Ready(Box<Loaded>),
     /// Could not be had: the general session goes on.
@@ -72,7 +74,15 @@ impl OrtGenerator {
                     let count = contract.style_weights.as_ref().map_or(0, |w| w.count());
                     let recipe = Recipe { environment, provider, config: config.clone(), file, contract };
                     let weights = (0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
-                    return Ok(Self { recipe, general, weights, folded: Folded::Without, size: None, refusals });
+                    return Ok(Self {
+                        recipe,
+                        general,
+                        weights,
+                        folded: Folded::Without,
+                        late: vec![],
+                        size: None,
+                        refusals,
+                    });
                 }
                 Err(error) if config.provider == AUTO && provider.name != CPU => {
                     refusals.push(Refusal { provider: provider.name, reason: format!("{error:#}") });
@@ -101,22 +111,41 @@ impl OrtGenerator {
     /// Orders the folded session once the weights stand still, and takes it up when it is there.
     fn settle_style(&mut self) {
         let Some((width, height)) = self.size.filter(|_| self.recipe.can_fold()) else { return };
-        match &self.folded {
+        self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
             Folded::Without => {
-                let (sender, receiver) = channel();
                 let (recipe, weights) = (self.recipe.clone(), self.weights.clone());
-                // Nobody waits for the thread: when the style has moved on, its answer finds no receiver.
-                std::thread::spawn(move || drop(sender.send(recipe.folded(&weights, width, height))));
-                self.folded = Folded::Coming(receiver);
+                let work = move || recipe.folded(&weights, width, height);
+                match std::thread::Builder::new().name("styletransfer-style".into()).spawn(work) {
+                    Ok(thread) => Folded::Coming(thread),
+                    Err(problem) => ready(Err(problem.into())),
+                }
             }
-            Folded::Coming(receiver) => match receiver.try_recv() {
-                Ok(answer) => self.folded = ready(answer),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => self.folded = ready(Err(anyhow!("its thread ended early"))),
-            },
-            Folded::Ready(_) | Folded::Failed => {}
+            Folded::Coming(thread) if thread.is_finished() => ready(answer(thread)),
+            same => same,
+        };
+        self.late.retain(|thread| !thread.is_finished());
+    }
+
+    /// The weights are others: what was folded, or is being folded, is of no use.
+    fn unfold(&mut self) {
+        if let Folded::Coming(thread) = std::mem::replace(&mut self.folded, Folded::Without) {
+            self.late.push(thread);
         }
     }
+}
+
+/// No thread may be inside ONNX Runtime when the process ends.
+impl Drop for OrtGenerator {
+    fn drop(&mut self) {
+        self.unfold();
+        for thread in self.late.drain(..) {
+            drop(answer(thread));
+        }
+    }
+}
+
+fn answer(thread: JoinHandle<Result<Loaded>>) -> Result<Loaded> {
+    thread.join().unwrap_or_else(|_| Err(anyhow!("its thread ended early")))
 }
 
 fn ready(answer: Result<Loaded>) -> Folded {
@@ -160,6 +189,7 @@ impl Generator for OrtGenerator {
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)> {
         let size = self.general.bind(&self.recipe.contract, width, height)?;
         self.size = Some((width, height));
+        self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
         self.folded = match self.recipe.can_fold() {
             true => ready(self.recipe.folded(&self.weights, width, height)),
@@ -172,11 +202,14 @@ impl Generator for OrtGenerator {
         if weights == self.weights {
             return self.settle_style();
         }
+        if weights.len() != self.weights.len() {
+            return;
+        }
         self.weights.copy_from_slice(weights);
         if let Some(input) = &self.recipe.contract.style_weights {
             self.general.set_fixed(&input.name, weights);
         }
-        self.folded = Folded::Without;
+        self.unfold();
     }
 
     fn input(&mut self) -> TensorMut<'_> {

@@ -20,8 +20,17 @@ pub struct EmbeddedModel {
 
 /// Every embedded model; the first style of the first one is the default.
 pub static MODELS: &[EmbeddedModel] = &[EmbeddedModel {
-    styles: &[EmbeddedStyle { name: "great-wave", painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831" }],
-    onnx: include_bytes!("../../models/great-wave.onnx"),
+    styles: &[
+        EmbeddedStyle { name: "great-wave", painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831" },
+        EmbeddedStyle { name: "starry-night", painting: "Vincent van Gogh, The Starry Night, 1889" },
+        EmbeddedStyle { name: "the-scream", painting: "Edvard Munch, The Scream, 1893" },
+        EmbeddedStyle { name: "composition-vii", painting: "Wassily Kandinsky, Composition VII, 1913" },
+        EmbeddedStyle { name: "udnie", painting: "Francis Picabia, Udnie, 1913" },
+        EmbeddedStyle { name: "the-kiss", painting: "Gustav Klimt, The Kiss, 1908" },
+        EmbeddedStyle { name: "grande-jatte", painting: "Georges Seurat, A Sunday on La Grande Jatte, 1886" },
+        EmbeddedStyle { name: "water-lilies", painting: "Claude Monet, Water Lilies, 1919" },
+    ],
+    onnx: include_bytes!("../../models/live.onnx"),
 }];
 
 /// Every embedded style.

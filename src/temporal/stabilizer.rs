@@ -40,11 +40,11 @@ impl Smoothing {
         self.method == Method::None || self.amount <= 0.0
     }
 
-    /// The share of history where it agrees with the painting, and where it does not. At 0.8: 0.72 and 0.92; never so
+    /// The share of history where it agrees with the painting, and where it does not. At 0.75: 0.72 and 0.92; never so
     /// much that the picture freezes.
     fn weights(self) -> Weights {
         let amount = self.amount.clamp(0.0, 1.0);
-        Weights { low: 0.9 * amount, high: amount.powf(0.374).min(0.97) }
+        Weights { low: 0.96 * amount, high: amount.powf(0.29).min(0.97) }
     }
 }
 

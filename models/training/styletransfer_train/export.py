@@ -15,7 +15,7 @@ def add_arguments(parser):
     parser.add_argument("checkpoint", help="checkpoint.pt written by train")
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--painting", required=True, nargs="+", help="title, artist and year of each style's painting, in the order of the styles")
-    parser.add_argument("--margin", type=int, default=20, help="pixels around the frame that are computed and cut off; a multiple of 4")
+    parser.add_argument("--margin", type=int, default=36, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 

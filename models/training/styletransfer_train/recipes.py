@@ -105,6 +105,14 @@ def variation(y):
     return ((y[:, :, 1:] - y[:, :, :-1]) ** 2).mean() + ((y[:, :, :, 1:] - y[:, :, :, :-1]) ** 2).mean()
 
 
+def lattice(y, period=4):
+    """What all cells of `period` x `period` pixels (the generator's stride) have in common, squared: a grid."""
+    n, c, h, w = y.shape
+    h, w = h // period * period, w // period * period
+    cells = y[:, :, :h, :w].reshape(n, c, h // period, period, w // period, period).mean((2, 4))
+    return ((cells - cells.mean((2, 3), keepdim=True)) ** 2).mean()
+
+
 def out_of_range(y):
     return (F.relu(y - 1) ** 2 + F.relu(-y) ** 2).mean()
 

@@ -15,7 +15,7 @@ from .generator import SIZES, Generator
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
-from .recipes import RECIPES, out_of_range, variation
+from .recipes import RECIPES, lattice, out_of_range, variation
 
 
 def add_arguments(parser):
@@ -38,6 +38,8 @@ def add_arguments(parser):
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--variation-weight", type=float, default=2.0)
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
+    parser.add_argument("--grid-weight", type=float, default=2000.0, help="against patterns tied to the generator's stride")
+    parser.add_argument("--margin", type=int, default=20, help="pixels around the crop that the generator adds by repeating the edge")
     parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
     parser.add_argument("--log-every", type=int, default=20, help="steps between lines of the log")
@@ -116,7 +118,7 @@ class Job:
         self.photos = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
         vgg = Vgg16(args.vgg).to(args.device)
         self.recipe = RECIPES[args.recipe](args, vgg)
-        self.generator = Generator(self.recipe.styles, **SIZES[args.size]).to(args.device)
+        self.generator = Generator(self.recipe.styles, margin=args.margin, **SIZES[args.size]).to(args.device)
         betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=args.learning_rate, betas=betas)
 
@@ -189,6 +191,7 @@ class Job:
             **self.recipe.terms(pair.first, first, style, rng),
             "variation": args.variation_weight * variation(first),
             "stability": self.stability_weight * pair.error(first, second),
+            "grid": args.grid_weight * lattice(first),
             "range": 10 * out_of_range(first),
         }
 
