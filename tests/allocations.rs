@@ -87,7 +87,13 @@ impl Generator for Copier {
 #[test]
 fn nothing_is_allocated_per_frame_after_the_first_ten() {
     let foreign = Format { axes: Axes::Nhwc, channels: Channels::Bgr, range: Range::SIGNED };
-    for (format, amount) in [(Format::CANONICAL, 0.0), (Format::CANONICAL, 0.5), (foreign, 0.5)] {
+    let cases = [
+        (Format::CANONICAL, Method::None),
+        (Format::CANONICAL, Method::Average),
+        (foreign, Method::Average),
+        (foreign, Method::Motion),
+    ];
+    for (format, method) in cases {
         let mut stylizer = Stylizer::new(Box::new(Copier::new(format)));
         let (width, height) = (101, 67);
         stylizer.prepare((width, height)).unwrap();
@@ -97,7 +103,7 @@ fn nothing_is_allocated_per_frame_after_the_first_ten() {
         let mut frame = || {
             let image = Image::new([&plane, &plane, &plane], [width; 3], shape).unwrap();
             let mut painting = ImageMut::new([&mut r, &mut g, &mut b], [width; 3], shape).unwrap();
-            let smoothing = Smoothing { method: Method::Average, amount };
+            let smoothing = Smoothing { method, amount: 0.5 };
             let outcome = stylizer.process(&image, &mut painting, Controls { smoothing, time: None }).unwrap();
             assert!(matches!(outcome, Outcome::Painted(_)));
             mix(&image, &mut painting, Mix { strength: 0.5, preserve_color: true });

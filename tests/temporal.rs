@@ -156,6 +156,8 @@ fn static_noise_is_calmed_and_the_mean_stays() {
         raw.push(painting);
         steady.push(shown);
     }
+    let errors = stabilizer.report().errors;
+    assert!(errors.raw > 0.0 && errors.shown < 0.15 * errors.raw, "{errors:?}");
     let energy = |frames: &[Vec<f32>]| -> f32 {
         frames[20..].windows(2).map(|p| p[0].iter().zip(&p[1]).map(|(a, b)| (a - b).powi(2)).sum::<f32>()).sum()
     };

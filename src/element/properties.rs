@@ -231,7 +231,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
             .blurb(
-                "Frames, milliseconds of inference (mean and 95th percentile), conversion, motion and blend, confidence in the history, cuts (the first frame is one), provider, inference size",
+                "Frames, milliseconds of inference (mean and 95th percentile), conversion, motion and blend, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size",
             )
             .read_only()
             .build(),

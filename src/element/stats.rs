@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::temporal::meter::Errors;
 use crate::temporal::scene_cut::Change;
 use crate::temporal::stabilizer::Report;
 
@@ -18,6 +19,7 @@ pub struct Stats {
     motion: Window,
     blend: Window,
     trust: f32,
+    errors: Errors,
     cuts: u64,
     provider: String,
     size: (usize, usize),
@@ -82,12 +84,21 @@ impl Stats {
         self.blend.push(report.blend);
         // Eases over about thirty frames.
         self.trust += (report.trust - self.trust) / 30.0;
+        self.errors = report.errors;
         self.cuts += u64::from(report.change == Change::Cut);
     }
 
     /// The provider in use; empty before a model is loaded.
     pub fn provider(&self) -> &str {
         &self.provider
+    }
+
+    /// The part of the raw paintings' warping error that smoothing took off.
+    fn gain(&self) -> f64 {
+        match self.errors.raw > 0.0 {
+            true => 1.0 - f64::from(self.errors.shown / self.errors.raw),
+            false => 0.0,
+        }
     }
 
     /// As property `stats` shows it.
@@ -101,6 +112,8 @@ impl Stats {
             .field("motion-ms-mean", self.motion.mean())
             .field("blend-ms-mean", self.blend.mean())
             .field("temporal-confidence", f64::from(self.trust))
+            .field("temporal-error", f64::from(self.errors.shown))
+            .field("temporal-gain", self.gain())
             .field("cuts", self.cuts)
             .field("provider", &self.provider)
             .field("inference-width", self.size.0 as u32)

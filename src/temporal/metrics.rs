@@ -54,7 +54,8 @@ impl Reference {
     }
 }
 
-fn linear(plane: &[f32], width: usize, x: f32, y: f32) -> f32 {
+/// A plane between its pixels; outside, its edge.
+pub(super) fn linear(plane: &[f32], width: usize, x: f32, y: f32) -> f32 {
     let height = plane.len() / width;
     let (x, y) = (x.clamp(0.0, width as f32 - 1.0), y.clamp(0.0, height as f32 - 1.0));
     let (left, top) = (x as usize, y as usize);

@@ -4,6 +4,7 @@
 
 pub mod confidence;
 pub mod estimator;
+pub mod meter;
 pub mod metrics;
 pub mod motion;
 pub mod plane;

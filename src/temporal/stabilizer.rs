@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::estimator::Estimator;
+use super::meter::{Errors, Meter};
 use super::scene_cut::{Change, Watch};
 use super::warp::{Canvas, Carrier, Finish, Pixel, Weights, finish};
 use crate::image::{Image, Sample};
@@ -55,6 +56,8 @@ pub struct Report {
     pub change: Change,
     /// Mean trust in the history, 0..=1.
     pub trust: f32,
+    /// Mean warping errors so far.
+    pub errors: Errors,
     /// How long the motion search took, on its thread.
     pub motion: Duration,
     /// How long warp and blend took.
@@ -62,7 +65,13 @@ pub struct Report {
 }
 
 impl Report {
-    const NOTHING: Report = Report { change: Change::Cut, trust: 0.0, motion: Duration::ZERO, blend: Duration::ZERO };
+    const NOTHING: Report = Report {
+        change: Change::Cut,
+        trust: 0.0,
+        errors: Errors { raw: 0.0, shown: 0.0 },
+        motion: Duration::ZERO,
+        blend: Duration::ZERO,
+    };
 }
 
 /// Detail of the shown painting that is asked for, as a share of the raw one's.
@@ -84,6 +93,7 @@ pub struct Stabilizer {
     method: Method,
     estimator: Estimator,
     watch: Watch,
+    meter: Meter,
     carrier: Carrier,
     history: Vec<Pixel>,
     blend: Vec<Pixel>,
@@ -100,6 +110,7 @@ impl Default for Stabilizer {
             method: Method::None,
             estimator: Estimator::default(),
             watch: Watch::default(),
+            meter: Meter::default(),
             carrier: Carrier::default(),
             history: Vec::new(),
             blend: Vec::new(),
@@ -115,6 +126,7 @@ impl Stabilizer {
     pub fn reset(&mut self) {
         self.canvas = None;
         self.estimator.reset();
+        self.meter.reset();
         self.report = Report::NOTHING;
     }
 
@@ -167,7 +179,7 @@ impl Stabilizer {
         let had_history = self.canvas.replace(canvas).is_some();
         let found = self.estimator.estimate();
         let change = found.map_or(Change::Cut, |found| self.watch.judge(found.seen));
-        self.report = Report { change, ..Report::NOTHING };
+        self.report = Report { change, errors: self.meter.errors(), ..Report::NOTHING };
         if let Some(found) = found {
             (self.report.trust, self.report.motion) = (found.seen.trust, found.took);
         }
@@ -180,17 +192,21 @@ impl Stabilizer {
                 self.carrier.carry(canvas, found.field, &self.history, fresh, weights, into);
             }
             _ => {
+                self.meter.reset();
                 self.estimator.accept();
                 self.restart(fresh, canvas);
                 return fresh;
             }
         }
-        self.estimator.accept();
         let missing = DETAIL * detail_planar(fresh, canvas) / detail(&self.blend, canvas.width).max(1e-6) - 1.0;
         let lift = (mean_planar(fresh, canvas) - mean(&self.blend, canvas.width)) * LIFT;
         let how = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
         self.average.resize(fresh.len(), 0.0);
         finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.average, &mut self.history);
+        if let Some(found) = self.estimator.estimate() {
+            self.meter.look(canvas, found.field, fresh, &self.average);
+        }
+        self.estimator.accept();
         self.report.blend = started.elapsed();
         &self.average
     }
