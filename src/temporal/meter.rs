@@ -1,6 +1,6 @@
 //! The warping error of what is shown, and of the raw paintings, measured while playing: for the statistics.
 //!
-//! One pair of frames in [`EVERY`] is looked at, at a few thousand places; the error is that of [`super::metrics`], with
+//! One pair of frames in eight is looked at, at a few thousand places; the error is that of [`super::metrics`], with
 //! the motion of the frames that the stabilizer found anyway.
 
 use super::confidence::Field;

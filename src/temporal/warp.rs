@@ -24,6 +24,11 @@ const FLICKER: f32 = 0.05;
 /// Less trust than this is none.
 const LEAST: f32 = 0.02;
 
+/// As close to a pixel as this is on it: nothing to interpolate, as in most of what a still camera sees.
+const ON_PIXEL: Pixel = Pixel::new([0.02, 0.02, 0.0, 0.0]);
+/// Leaves columns and rows to be judged, and not the other lanes.
+const BOTH_AXES: Pixel = Pixel::new([0.0, 0.0, f32::from_bits(u32::MAX), f32::from_bits(u32::MAX)]);
+
 /// Size of the painting, and where the picture that moved lies in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Canvas {
@@ -120,13 +125,17 @@ impl Carrier {
                     (target[x], blur[x]) = (new, 0.0);
                     continue;
                 }
-                let whole = at.fast_trunc_int();
+                let whole = (at + ON_PIXEL).fast_trunc_int();
                 let fraction = at - Pixel::from_i32x4(whole);
                 let [column, line, ..] = whole.to_array();
-                let old = sample(history, width, height, (column as usize, line as usize), fraction);
+                let place = (column as usize, line as usize);
+                let old = match (fraction.simd_le(ON_PIXEL) | BOTH_AXES).all() {
+                    true => history[place.1 * width + place.0],
+                    false => sample(history, width, height, place, fraction),
+                };
                 target[x] = mixed(new, old, at.to_array()[2], weights);
                 let [fx, fy, ..] = (fraction * (Pixel::ONE - fraction) * 4.0).to_array();
-                blur[x] = fx.max(fy);
+                blur[x] = fx.max(fy).max(0.0);
             }
         }
     }
