@@ -69,18 +69,28 @@ need_onnxruntime() {
     say "ONNX Runtime: $ORT_DYLIB_PATH"
 }
 
-# need_trainer : sets TRAINER_PYTHONPATH, so that python3 finds PyTorch, onnx and ONNX Runtime.
+# need_trainer : sets TRAINER_PYTHON and TRAINER_PYTHONPATH, so that it finds PyTorch, onnx and ONNX Runtime.
 need_trainer() {
-    local folder
-    folder=$(dirname "$(dirname "$(dirname "$ORT_DYLIB_PATH")")")
-    [ -f "$folder/onnxruntime/__init__.py" ] || folder=$PWD/target/onnxruntime
-    TRAINER_PYTHONPATH=$folder
-    if PYTHONPATH=$folder python3 -c 'import torch, onnx, onnxruntime, PIL' >/dev/null 2>&1; then return; fi
+    local wheel
+    wheel=$(dirname "$(dirname "$(dirname "$ORT_DYLIB_PATH")")")
+    for TRAINER_PYTHON in python3 /usr/bin/python3; do
+        for TRAINER_PYTHONPATH in "$wheel" "$PWD/target/onnxruntime-trainer"; do
+            if trainer_imports torch onnx onnxruntime PIL; then return; fi
+        done
+    done
     need_packages python3-torch python3-onnx python3-pil python3-pip
-    if ! PYTHONPATH=$folder python3 -c 'import onnxruntime' >/dev/null 2>&1; then
-        say "Installing onnxruntime==$ORT_VERSION from PyPI into $folder"
-        python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$folder" "onnxruntime==$ORT_VERSION"
-    fi
+    TRAINER_PYTHONPATH=$wheel
+    if trainer_imports onnxruntime; then return; fi
+    TRAINER_PYTHONPATH=$PWD/target/onnxruntime-trainer
+    say "Installing onnxruntime==$ORT_VERSION from PyPI into $TRAINER_PYTHONPATH"
+    "$TRAINER_PYTHON" -m pip install --quiet --root-user-action=ignore --no-deps --target "$TRAINER_PYTHONPATH" "onnxruntime==$ORT_VERSION"
+}
+
+trainer_imports() {
+    local module
+    for module in "$@"; do
+        PYTHONPATH=$TRAINER_PYTHONPATH "$TRAINER_PYTHON" -c "import $module" >/dev/null 2>&1 || return 1
+    done
 }
 
 BUILD_PACKAGES=(gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)

@@ -20,4 +20,4 @@ cargo nextest run
 say "The trainer, small: trains, resumes, exports, and runs the result in the element"
 cargo build --quiet
 STYLETRANSFER_PLUGIN_PATH="$PWD/target/debug" PYTHONPATH="$TRAINER_PYTHONPATH" \
-    python3 -W ignore models/training/tests/test_trainer.py
+    "$TRAINER_PYTHON" -W ignore models/training/tests/test_trainer.py

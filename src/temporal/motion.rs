@@ -1,7 +1,8 @@
 //! Dense backward motion between two small grey pictures: where was each pixel one frame ago?
 //!
 //! Dense inverse search (Kroeger et al. 2016): patches of the new picture are searched in the old one by gradient
-//! descent, coarse to fine; every pixel takes the mean of the patches that cover it, weighted by how well they fit.
+//! descent, coarse to fine; every pixel takes the mean of the patches that cover it, weighted by how
+//! well they fit.
 
 use super::plane::{PAD, Plane, Pyramid};
 
@@ -14,6 +15,10 @@ const ITERATIONS: usize = 12;
 const LOST: f32 = PATCH as f32;
 /// Less gradient than this, squared and summed over a patch, is flat: its motion is what is around it.
 const FLAT: f32 = 40.0;
+
+/// Weight of a patch over its pixels: where one patch ends the next has taken over, so that motion is continuous and
+/// the carried history shows no lattice of patches.
+const TENT: [f32; PATCH] = [1.0, 3.0, 5.0, 7.0, 7.0, 5.0, 3.0, 1.0];
 
 /// A vector in pixels, x then y.
 pub type Vector = [f32; 2];
@@ -133,7 +138,7 @@ impl Search {
                 let weights = &mut self.weights[start..start + PATCH];
                 let vectors = &mut self.flow.vectors[start..start + PATCH];
                 for i in 0..PATCH {
-                    let weight = 1.0 / (seen[i] - own[i]).abs().max(1.0);
+                    let weight = TENT[row] * TENT[i] / (seen[i] - own[i]).abs().max(1.0);
                     weights[i] += weight;
                     vectors[i][0] += weight * vector[0];
                     vectors[i][1] += weight * vector[1];

@@ -75,12 +75,12 @@ impl Report {
 }
 
 /// Detail of the shown painting that is asked for, as a share of the raw one's.
-const DETAIL: f32 = 0.9;
+const DETAIL: f32 = 0.91;
 /// How fast the sharpening rises with what is missing, and where it ends.
-const SLOPE: f32 = 3.0;
+const SLOPE: f32 = 3.4;
 const STRONGEST: f32 = 2.0;
 /// Makes up for the blur of one bicubic warp.
-const KEPT: f32 = 0.2;
+const KEPT: f32 = 0.18;
 
 /// Share of the difference in mean colour that is taken off with every frame.
 const LIFT: f32 = 0.3;
