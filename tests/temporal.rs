@@ -139,6 +139,29 @@ fn thirty_two_pixels_a_frame_and_another_brightness_are_followed() {
     }
 }
 
+/// Where there is nothing to hold on to, every patch finds something else; the motion must not jump from one to the next.
+#[test]
+fn motion_is_continuous_from_patch_to_patch() {
+    let mut noise = Noise(6);
+    let mut grain = || {
+        let values: Vec<f32> = (0..128 * 96).map(|_| 0.5 + 0.06 * (noise.next() - 0.5)).collect();
+        Frame::new(128, 96, |x, y| [values[y as usize * 128 + x as usize]; 3])
+    };
+    let (mut new, mut old, mut search) = (Pyramid::default(), Pyramid::default(), Search::default());
+    new.take(&grain().image(), 1);
+    old.take(&grain().image(), 1);
+    let flow = search.run(&new, &old);
+    let (mut between, mut within) = (0.0, 0.0);
+    for row in flow.vectors.chunks_exact(flow.width) {
+        for (x, pair) in row.windows(2).enumerate() {
+            let step = (pair[0][0] - pair[1][0]).abs() + (pair[0][1] - pair[1][1]).abs();
+            // Patches begin at every fourth pixel; three of four steps are inside of one.
+            if (x + 1) % 4 == 0 { between += 3.0 * step } else { within += step }
+        }
+    }
+    assert!(between < 1.5 * within, "steps of {between} between patches, {within} within");
+}
+
 #[test]
 fn static_noise_is_calmed_and_the_mean_stays() {
     let (width, height) = (128, 96);
