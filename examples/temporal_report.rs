@@ -5,7 +5,8 @@
 //!
 //! E_warp is the warping error of Lai et al. 2018 (its motion is that of the film itself); gain is what a method takes
 //! off the raw paintings' error; sharpness is their fine detail that is left; PSNR is to the raw painting; colour drift
-//! is the largest difference of a frame's mean colour. `--dump` writes all frames as raw RGB for other tools.
+//! is the largest difference of a frame's mean colour; lag is how long the painting takes to follow a step of its own.
+//! `--dump` writes all frames as raw RGB for other tools.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -71,7 +72,7 @@ fn main() -> Result<()> {
     let floor = errors(&references, &own);
     let mut curves = vec![(floor.clone(), [150; 3])];
     println!("{} frames of {}x{}, smoothing {}", film.len(), size.0, size.1, arguments.smoothing);
-    println!("method    E_warp    gain  sharpness  PSNR dB  drift /255  ms a frame");
+    println!("method    E_warp    gain  sharpness  PSNR dB  drift /255  lag frames  ms a frame");
     println!("(film)    {:.5}", mean(&floor));
     let base = mean(&errors(&references, &raw));
     for (name, method, color) in METHODS {
@@ -80,12 +81,13 @@ fn main() -> Result<()> {
         let sharp = |frames: &[Planar]| frames.iter().map(|f| detail(f, size.0, size.1)).sum::<f32>();
         let squares: f32 = shown.iter().zip(&raw).map(|(a, b)| mean_square(a, b)).sum::<f32>() / raw.len() as f32;
         println!(
-            "{name:<8}  {:.5}  {:>5.3}  {:>9.3}  {:>7.1}  {:>10.2}  {milliseconds:>10.2}",
+            "{name:<8}  {:.5}  {:>5.3}  {:>9.3}  {:>7.1}  {:>10.2}  {:>10}  {milliseconds:>10.2}",
             mean(&errors),
             1.0 - mean(&errors) / base,
             sharp(&shown) / sharp(&raw),
             psnr(squares),
-            drift(&shown, &raw) * 255.0
+            drift(&shown, &raw) * 255.0,
+            lag(&film[0], size, Smoothing { method, amount: arguments.smoothing })?
         );
         dump(&arguments, name, &shown, size)?;
         curves.push((errors, color));
@@ -183,6 +185,21 @@ fn steady(film: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing
         shown.push(stabilizer.steady(painting, canvas, how).iter().map(|v| v.clamp(0.0, 1.0)).collect());
     }
     Ok((shown, started.elapsed().as_secs_f64() * 1e3 / film.len() as f64))
+}
+
+/// Frames of a still film until nine tenths of a step of the painting from 0.3 to 0.7 are shown.
+fn lag(still: &[u8], size: (usize, usize), how: Smoothing) -> Result<usize> {
+    let canvas = Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size };
+    let mut stabilizer = Stabilizer::default();
+    for frame in 0..200 {
+        let painting = vec![if frame < 10 { 0.3 } else { 0.7 }; 3 * size.0 * size.1];
+        stabilizer.observe(&image(still, size)?, how);
+        let shown = stabilizer.steady(&painting, canvas, how);
+        if frame >= 10 && shown.iter().sum::<f32>() / shown.len() as f32 >= 0.66 {
+            return Ok(frame - 10);
+        }
+    }
+    Ok(200)
 }
 
 fn drift(shown: &[Planar], raw: &[Planar]) -> f32 {

@@ -132,13 +132,13 @@ impl Search {
         for (index, vector) in self.patches.iter().enumerate() {
             let (x, y) = (place(index % columns, width), place(index / columns, new.height()));
             let window = Window::at(old, x as f32 + vector[0], y as f32 + vector[1]);
-            for row in 0..PATCH {
+            for (row, tent) in TENT.iter().enumerate() {
                 let (seen, start) = (window.row(old, row), (y + row) * width + x);
                 let own: &[f32; PATCH] = new.run(x as isize, (y + row) as isize);
                 let weights = &mut self.weights[start..start + PATCH];
                 let vectors = &mut self.flow.vectors[start..start + PATCH];
                 for i in 0..PATCH {
-                    let weight = TENT[row] * TENT[i] / (seen[i] - own[i]).abs().max(1.0);
+                    let weight = tent * TENT[i] / (seen[i] - own[i]).abs().max(1.0);
                     weights[i] += weight;
                     vectors[i][0] += weight * vector[0];
                     vectors[i][1] += weight * vector[1];
