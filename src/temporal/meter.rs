@@ -8,6 +8,8 @@ use super::metrics::linear;
 use super::warp::Canvas;
 
 const EVERY: u32 = 8;
+/// Values of a painting up to which it is measured: 4096x2160. Larger ones would be kept twice for a number.
+const LARGEST: usize = 3 * 4096 * 2160;
 /// Every fourth cell of every fourth row.
 const STEP: usize = 4;
 /// Cells that are trusted less may be occluded.
@@ -45,6 +47,9 @@ impl Meter {
 
     /// Takes a painting, raw and as it is shown, and the motion from it back to the one before.
     pub fn look(&mut self, canvas: Canvas, field: &Field, raw: &[f32], shown: &[f32]) {
+        if raw.len() > LARGEST {
+            return;
+        }
         if std::mem::take(&mut self.armed) && self.raw.len() == raw.len() {
             let now =
                 Errors { raw: error(canvas, field, raw, &self.raw), shown: error(canvas, field, shown, &self.shown) };
