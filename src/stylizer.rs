@@ -68,8 +68,8 @@ impl Stylizer {
     pub fn new(generator: Box<dyn Generator>) -> Self {
         let nothing = Placement::centered((0, 0), (0, 0));
         let (stabilizer, mut style) = (Stabilizer::default(), StyleFade::default());
-        let count = generator.contract().style_weights.as_ref().map_or(0, |w| w.count());
-        style.set((0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(), Duration::ZERO);
+        let first = generator.contract().style_weights.as_ref().map(|w| w.first());
+        style.set(first.unwrap_or_default(), Duration::ZERO);
         Self { generator, input: nothing, output: nothing, planar: Vec::new(), stabilizer, style }
     }
 

@@ -117,12 +117,14 @@ impl StyleTransfer {
 
     /// Another mix of the same model's styles is a matter of numbers; a style of another model loads that one.
     fn restyle(&self, running: &mut Running, settings: &Settings) {
-        if settings.source().is_ok_and(|source| running.source.as_ref() != Some(&source)) {
-            return self.replace(running, settings);
-        }
-        let Some(painter) = &mut running.painter else { return };
-        let mix = settings.source().and_then(|_| settings.style_mix());
-        let changed = mix.and_then(|mix| painter.set_style(&mix, settings.style_fade()).context("property 'style'"));
+        let changed = settings.source().and_then(|source| {
+            if running.source.as_ref() != Some(&source) {
+                self.replace(running, settings);
+                return Ok(());
+            }
+            let Some(painter) = &mut running.painter else { return Ok(()) };
+            painter.set_style(&settings.style_mix()?, settings.style_fade()).context("property 'style'")
+        });
         if let Err(problem) = changed {
             error::warn(&self.obj(), &format!("the old style stays: {problem:#}"));
         }

@@ -36,8 +36,7 @@ impl Loaded {
     pub fn with_style_weights(mut self, contract: &Contract) -> Result<Self> {
         if let Some(weights) = &contract.style_weights {
             self.fixed.push((weights.name.clone(), Typed::new(weights.element, &weights.dims)?));
-            let first: Vec<f32> = (0..weights.count()).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
-            self.set_fixed(&weights.name, &first);
+            self.set_fixed(&weights.name, &weights.first());
         }
         Ok(self)
     }

@@ -71,9 +71,8 @@ impl OrtGenerator {
                 Ok(session) => {
                     let contract = settle(&session, &config.overrides, &hints).with_context(|| source.to_string())?;
                     let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
-                    let count = contract.style_weights.as_ref().map_or(0, |w| w.count());
+                    let weights = contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
                     let recipe = Recipe { environment, provider, config: config.clone(), file, contract };
-                    let weights = (0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
                     return Ok(Self {
                         recipe,
                         general,

@@ -35,6 +35,11 @@ impl StyleWeights {
     pub fn count(&self) -> usize {
         self.dims.last().map_or(0, |n| *n as usize)
     }
+
+    /// The weights of the first style alone.
+    pub fn first(&self) -> Vec<f32> {
+        (0..self.count()).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect()
+    }
 }
 
 /// The names of a model's styles: those it tells, else numbers from 0.

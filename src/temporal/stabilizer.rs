@@ -88,7 +88,8 @@ const LIFT: f32 = 0.3;
 /// Holds the history.
 #[derive(Debug)]
 pub struct Stabilizer {
-    average: Vec<f32>,
+    /// What was shown last; for the average it is the history.
+    shown: Vec<f32>,
     canvas: Option<Canvas>,
     method: Method,
     estimator: Estimator,
@@ -105,7 +106,7 @@ pub struct Stabilizer {
 impl Default for Stabilizer {
     fn default() -> Self {
         Self {
-            average: Vec::new(),
+            shown: Vec::new(),
             canvas: None,
             method: Method::None,
             estimator: Estimator::default(),
@@ -163,15 +164,15 @@ impl Stabilizer {
 
     fn average<'a>(&'a mut self, fresh: &[f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
         if self.canvas.replace(canvas).is_none() {
-            self.average.clear();
-            self.average.extend_from_slice(fresh);
-            return &self.average;
+            self.shown.clear();
+            self.shown.extend_from_slice(fresh);
+            return &self.shown;
         }
         let share = 1.0 - smoothing.amount.min(1.0);
-        for (old, new) in self.average.iter_mut().zip(fresh) {
+        for (old, new) in self.shown.iter_mut().zip(fresh) {
             *old += (new - *old) * share;
         }
-        &self.average
+        &self.shown
     }
 
     fn follow<'a>(&'a mut self, fresh: &'a [f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
@@ -201,14 +202,14 @@ impl Stabilizer {
         let missing = DETAIL * detail_planar(fresh, canvas) / detail(&self.blend, canvas.width).max(1e-6) - 1.0;
         let lift = (mean_planar(fresh, canvas) - mean(&self.blend, canvas.width)) * LIFT;
         let how = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
-        self.average.resize(fresh.len(), 0.0);
-        finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.average, &mut self.history);
+        self.shown.resize(fresh.len(), 0.0);
+        finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.shown, &mut self.history);
         if let Some(found) = self.estimator.estimate() {
-            self.meter.look(canvas, found.field, fresh, &self.average);
+            self.meter.look(canvas, found.field, fresh, &self.shown);
         }
         self.estimator.accept();
         self.report.blend = started.elapsed();
-        &self.average
+        &self.shown
     }
 
     /// The painting becomes the history.
