@@ -150,12 +150,29 @@ class Generator(nn.Module):
         return y[:, :, m:-m, m:-m] if m else y
 
     def start_from(self, state):
-        """Takes the weights of another generator of the same size; per-style sets from the mean of its styles."""
+        """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.
+
+        A smaller one grows into this size and paints at first what it painted before (Net2Net, Chen et al. 2016).
+        """
         own = self.state_dict()
         for name, value in state.items():
             if ".style_" in name and value.shape[0] != own[name].shape[0]:
-                value = value.mean(0, keepdim=True).expand_as(own[name]).clone()
-            if own[name].shape != value.shape:
-                raise SystemExit(f"--start: '{name}' has the shape {list(value.shape)}, this size of generator needs {list(own[name].shape)}")
-            own[name] = value
+                value = value.mean(0, keepdim=True).expand(own[name].shape[0], *value.shape[1:])
+            if any(v > o for v, o in zip(value.shape, own[name].shape)):
+                raise SystemExit(f"--start: '{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
+            own[name] = value.clone() if value.shape == own[name].shape else _grown(name, value, own[name].clone())
         self.load_state_dict(own)
+
+
+def _grown(name, value, room):
+    """`value` in the first channels of `room`; its outputs see nothing of the new channels, which keep their random weights."""
+    outputs = value.shape[1] if ".style_" in name else value.shape[0]
+    known = room[:, :outputs] if ".style_" in name else room[:outputs]
+    if room.dim() > (2 if ".style_" in name else 1):
+        known.zero_()
+    if name.endswith("depthwise.weight") and room.shape[1] > 1:
+        each = torch.arange(outputs)
+        known[each, each] = value[:, 0]
+    else:
+        known[tuple(slice(n) for n in (known.shape[0], *value.shape[1:]))] = value
+    return room

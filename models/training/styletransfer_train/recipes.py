@@ -1,7 +1,8 @@
 """The losses of the two recipes, as terms that `train` adds up. Each term is already weighted.
 
 Perceptual: Johnson, Alahi and Fei-Fei 2016, for one or several paintings. GAN: a patch discriminator with least-squares
-loss (Mao et al. 2017) against a set of paintings and a content loss, as CartoonGAN (Chen et al. 2018) and AnimeGAN do.
+loss (Mao et al. 2017) against a set of paintings and a content loss, as CartoonGAN (Chen et al. 2018) does, and a style
+loss against the set, as AnimeGAN (Chen et al. 2019) adds: without it this light generator changes colours and no strokes.
 """
 import torch
 from torch import nn
@@ -24,13 +25,7 @@ class Perceptual:
     def __init__(self, args, vgg):
         self.args, self.vgg = args, vgg
         self.styles = len(args.painting)
-        grams = []
-        for path in args.painting:
-            painting = to_tensor(load_painting(path, args.painting_size))[None].to(args.device)
-            with torch.no_grad():
-                features = vgg(painting)
-            grams.append({k: gram(features[k])[0] for k in STYLE_LAYERS})
-        self.targets = {k: torch.stack([g[k] for g in grams]) for k in STYLE_LAYERS}
+        self.targets = _grams([load_painting(path, args.painting_size) for path in args.painting], vgg, args.device)
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -48,6 +43,13 @@ class Perceptual:
         """Nothing of its own is trained."""
 
 
+def _grams(paintings, vgg, device):
+    """{layer: `[paintings, C, C]`}"""
+    with torch.no_grad():
+        features = [vgg(to_tensor(p)[None].to(device)) for p in paintings]
+    return {k: torch.cat([gram(f[k]) for f in features]) for k in STYLE_LAYERS}
+
+
 class Gan:
     """One style from a set of paintings. The discriminator learns beside the generator."""
 
@@ -57,19 +59,21 @@ class Gan:
         self.args, self.vgg = args, vgg
         paintings = [load_painting(p, args.painting_size) for p in args.painting]
         self.paintings = Crops(paintings, largest=args.painting_size)
+        self.target = {k: t.mean(0, keepdim=True) for k, t in _grams(paintings, vgg, args.device).items()}
         self.discriminator = Discriminator().to(args.device)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
 
     def terms(self, photo, painted, _style, rng):
         real = self.paintings.batch(rng, len(photo), photo.shape[2]).to(photo.device)
         self._learn(real, painted.detach())
-        features = self.vgg(interior(painted), until=GAN_CONTENT_LAYER)[GAN_CONTENT_LAYER]
+        features = self.vgg(interior(painted), until=GAN_CONTENT_LAYER)
         with torch.no_grad():
             wanted = self.vgg(interior(photo), until=GAN_CONTENT_LAYER)[GAN_CONTENT_LAYER]
         verdict = self.discriminator(interior(painted)).float()
         return {
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
-            "content": self.args.content_weight * content_loss(features, wanted),
+            "style": self.args.set_style_weight * style_loss(features, self.target),
+            "content": self.args.content_weight * content_loss(features[GAN_CONTENT_LAYER], wanted),
         }
 
     def _learn(self, real, fake):

@@ -19,6 +19,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner  # noqa: E402
+from styletransfer_train.generator import SIZES, Generator  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
@@ -87,6 +88,21 @@ class TrainerTest(unittest.TestCase):
     def train(cls, out, *more):
         trainer(*cls.arguments(out, *more))
         return cls.folder / out
+
+    def test_a_small_generator_grows_into_a_large_one_and_paints_the_same(self):
+        torch.manual_seed(3)
+        small, large = Generator(styles=2, **SIZES["live"]), Generator(styles=2, **SIZES["fine"])
+        with torch.no_grad():
+            for parameter in small.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        large.start_from(small.state_dict())
+        x, mix = torch.rand(1, 3, 48, 64), torch.tensor([[0.3, 0.7]])
+        with torch.no_grad():
+            wanted, painted = small.eval()(x, mix), large.eval()(x, mix)
+        self.assertLess(float((wanted - painted).abs().max()), 1e-4)
+        self.assertGreater(float(wanted.std()), 0.01)
+        with self.assertRaisesRegex(SystemExit, "--start: 'down1.weight'.*only room"):
+            small.start_from(large.state_dict())
 
     def test_the_styles_of_the_exported_model_run_in_the_element(self):
         plugin = os.environ.get("STYLETRANSFER_PLUGIN_PATH")
