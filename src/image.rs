@@ -124,6 +124,14 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         let start = y * self.strides[channel];
         &mut self.planes[channel][start..start + self.shape.width]
     }
+
+    /// Row `y` of red, green and blue.
+    #[inline]
+    pub fn rows_mut(&mut self, y: usize) -> [&mut [S]; 3] {
+        let (width, [r, g, b]) = (self.shape.width, self.strides.map(|stride| y * stride));
+        let [red, green, blue] = &mut self.planes;
+        [&mut red[r..r + width], &mut green[g..g + width], &mut blue[b..b + width]]
+    }
 }
 
 #[cfg(test)]

@@ -16,10 +16,13 @@
 pub mod log;
 
 pub mod geometry;
+pub mod governor;
 pub mod image;
 pub mod mix;
 pub mod style;
 pub mod tensor;
+pub mod upsample;
+pub mod watchdog;
 
 pub mod model;
 pub mod style_image;

@@ -50,6 +50,7 @@ impl Copier {
             input,
             output,
             style: None,
+            recurrent: None,
             style_weights: None,
             styles: vec![],
             scalars: vec![],
@@ -104,7 +105,7 @@ fn nothing_is_allocated_per_frame_after_the_first_ten() {
             let image = Image::new([&plane, &plane, &plane], [width; 3], shape).unwrap();
             let mut painting = ImageMut::new([&mut r, &mut g, &mut b], [width; 3], shape).unwrap();
             let smoothing = Smoothing { method, amount: 0.5 };
-            let outcome = stylizer.process(&image, &mut painting, Controls { smoothing, time: None }).unwrap();
+            let outcome = stylizer.process(&image, &mut painting, Controls::every(smoothing, None)).unwrap();
             assert!(matches!(outcome, Outcome::Painted(_)));
             mix(&image, &mut painting, Mix { strength: 0.5, preserve_color: true });
         };

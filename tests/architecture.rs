@@ -8,6 +8,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("geometry", &[]),
     ("image", &[]),
     ("mix", &["image"]),
+    ("upsample", &["image"]),
+    ("governor", &[]),
+    ("watchdog", &[]),
     ("style", &[]),
     ("tensor", &["image"]),
     ("model", &["tensor"]),
@@ -15,7 +18,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("inference", &["image", "tensor", "model", "style_image", "log"]),
     ("temporal", &["image", "tensor"]),
     ("stylizer", &["geometry", "image", "style", "tensor", "model", "inference", "temporal"]),
-    ("element", &["geometry", "image", "mix", "style", "tensor", "model", "inference", "temporal", "stylizer", "log"]),
+    (
+        "element",
+        &[
+            "geometry",
+            "governor",
+            "image",
+            "mix",
+            "upsample",
+            "watchdog",
+            "style",
+            "tensor",
+            "model",
+            "inference",
+            "temporal",
+            "stylizer",
+            "log",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -207,19 +207,24 @@ fn models_change_while_playing_and_a_bad_one_keeps_the_old() {
     assert_eq!(bench.frame(0), inverted(&original));
     let element = bench.element();
     element.set_property("model-file", &same);
-    assert_eq!(bench.frame(0), original);
+    assert_eq!(bench.frame(0), inverted(&original), "the old model paints until the new one is ready");
+    bench.frame_until(0, |shown| *shown == original);
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     element.set_property("model-file", "/nowhere/else.onnx");
-    assert_eq!(bench.frame(0), original);
-    let message = bus.pop_filtered(&[gst::MessageType::Warning]).expect("a warning");
+    let warning = std::cell::OnceCell::new();
+    bench.frame_until(0, |shown| {
+        assert_eq!(*shown, original);
+        bus.pop_filtered(&[gst::MessageType::Warning]).is_some_and(|message| warning.set(message).is_ok())
+    });
+    let message = warning.into_inner().expect("a warning");
     let gst::MessageView::Warning(warning) = message.view() else { panic!() };
     assert!(warning.error().to_string().contains("/nowhere/else.onnx"), "{}", warning.error());
     let width =
         |element: &gst::Element| element.property::<gst::Structure>("stats").get::<u32>("inference-width").unwrap();
     assert_eq!(width(&element), 40, "statistics tell of the model that paints, not of the one refused");
     element.set_property("inference-size", "0.5");
-    bench.frame(0);
+    bench.frame_until(0, |_| width(&element) != 40);
     assert_eq!(width(&element), 20);
 }
 

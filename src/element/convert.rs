@@ -50,10 +50,11 @@ impl Depth {
         }
     }
 
-    fn white(self) -> u16 {
-        match self {
-            Depth::Eight => 255,
-            Depth::Twelve => 4095,
+    fn grey(self) -> VideoFormat {
+        match (self, cfg!(target_endian = "little")) {
+            (Depth::Eight, _) => VideoFormat::Gray8,
+            (Depth::Twelve, true) => VideoFormat::Gray16Le,
+            (Depth::Twelve, false) => VideoFormat::Gray16Be,
         }
     }
 }
@@ -69,7 +70,18 @@ impl Work {
     /// # Errors
     /// Sizes that GStreamer refuses.
     pub fn new(like: &VideoInfo, size: Size) -> Result<Self> {
-        let format = Depth::of(like).format(like.has_alpha());
+        Self::of_format(Depth::of(like).format(like.has_alpha()), like, size)
+    }
+
+    /// A frame of lightness alone.
+    ///
+    /// # Errors
+    /// As [`Work::new`].
+    pub fn grey(like: &VideoInfo, size: Size) -> Result<Self> {
+        Self::of_format(Depth::of(like).grey(), like, size)
+    }
+
+    fn of_format(format: VideoFormat, like: &VideoInfo, size: Size) -> Result<Self> {
         // A converter takes two formats of the same frame rate only.
         let info = VideoInfo::builder(format, size.0 as u32, size.1 as u32).fps(like.fps()).build()?;
         let buffer = gst::Buffer::with_size(info.size())?;
@@ -84,21 +96,33 @@ impl Work {
 
     fn shape(&self) -> Shape {
         let info = self.frame.info();
-        Shape { width: info.width() as usize, height: info.height() as usize, white: Depth::of(info).white() }
+        let white = ((1u32 << info.comp_depth(0)) - 1) as u16;
+        Shape { width: info.width() as usize, height: info.height() as usize, white }
     }
 
-    /// Planes lie in the order green, blue, red; strides are in samples.
+    /// Width and height.
+    pub fn size(&self) -> Size {
+        (self.shape().width, self.shape().height)
+    }
+
+    /// Which planes are red, green and blue.
+    fn channels(&self) -> [usize; 3] {
+        if self.frame.info().n_components() < 3 { [0; 3] } else { [2, 0, 1] }
+    }
+
+    /// In samples.
     fn strides<S>(&self) -> [usize; 3] {
         let strides = self.frame.plane_stride();
-        [2, 0, 1].map(|plane| strides[plane] as usize / size_of::<S>())
+        self.channels().map(|plane| strides[plane] as usize / size_of::<S>())
     }
 
-    /// Its red, green and blue planes.
+    /// Its red, green and blue planes; for a grey frame they are the same.
     ///
     /// # Errors
     /// `S` is not the sample type of its depth.
     pub fn image<S: Plane>(&self) -> Result<Image<'_, S>> {
-        let [g, b, r, _] = self.frame.planes_data();
+        let planes = self.frame.planes_data();
+        let [r, g, b] = self.channels().map(|plane| planes[plane]);
         Image::new([samples(r)?, samples(g)?, samples(b)?], self.strides::<S>(), self.shape())
     }
 

@@ -1,28 +1,33 @@
 //! The element's virtual methods: copy settings or lock, call one domain function, translate the error.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use gst::glib;
 use gst_base::prelude::*;
 use gst_base::subclass::BaseTransformMode;
+use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
+use gst_video::VideoInfo;
 use gst_video::subclass::prelude::*;
-use gst_video::{VideoFrameExt, VideoInfo};
 
 use super::convert::{FrameIn, FrameOut};
+use super::loading::Key;
 use super::log::CAT;
-use super::painter::{FrameControls, Painted, Painter};
 use super::running::{Running, lock};
 use super::settings::Settings;
+use super::stage::Frames;
 use super::stats::Stats;
 use super::{error, properties};
-use crate::stylizer::Controls;
-use crate::temporal::stabilizer::Method;
+use crate::watchdog::Watchdog;
 
 /// Smallest and largest side of a frame.
 const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
+
+/// One inference that takes longer is told on the bus.
+const TOO_LONG: Duration = Duration::from_secs(2);
 
 /// The element. Locks are taken in the order of the fields; none but `running` is held while a frame is painted.
 #[derive(Default)]
@@ -30,49 +35,63 @@ pub struct StyleTransfer {
     pub(super) settings: Mutex<Settings>,
     pub(super) running: Mutex<Running>,
     pub(super) stats: Mutex<Stats>,
+    /// With lookahead: the frame that waits for the next one.
+    pub(super) held: Mutex<Option<gst::Buffer>>,
+    /// Frames of an earlier running time are late downstream.
+    pub(super) earliest: Mutex<Option<gst::ClockTime>>,
+    /// Whether late frames are hurried by the element itself.
+    pub(super) hurries: AtomicBool,
+    /// Nanoseconds that are told as latency.
+    pub(super) latency: AtomicU64,
+    watchdog: Mutex<Option<Watchdog>>,
 }
 
 impl StyleTransfer {
-    fn paint(&self, from: &FrameIn, to: &mut FrameOut) -> Result<()> {
-        let started = Instant::now();
-        let (controls, revisions) = {
-            let settings = lock(&self.settings);
-            let time = from.buffer().pts().map(Duration::from);
-            let stylizer = Controls { smoothing: settings.smoothing(), time };
-            (FrameControls { mix: settings.mix(), stylizer }, settings.revisions)
+    fn watch(&self) {
+        let element = self.obj().downgrade();
+        let bark = move || {
+            if let Some(element) = element.upgrade() {
+                error::warn(
+                    &element,
+                    &format!("one inference takes more than {} s; frames wait for it", TOO_LONG.as_secs()),
+                );
+            }
         };
-        if controls.mix.strength <= 0.0 {
-            lock(&self.running).painter.as_mut().map(Painter::reset);
-            from.copy(to)?;
-            lock(&self.stats).passed();
-            return Ok(());
+        *lock(&self.watchdog) = Some(Watchdog::new(TOO_LONG, bark));
+    }
+
+    /// Calls the generator while the watchdog looks on.
+    pub(super) fn watched<T>(&self, work: impl FnOnce() -> T) -> T {
+        lock(&self.watchdog).iter().for_each(Watchdog::begin);
+        let result = work();
+        lock(&self.watchdog).iter().for_each(Watchdog::end);
+        result
+    }
+
+    /// Loads and settles everything that can fail before the first frame.
+    fn load_first(&self) -> Result<()> {
+        let settings = self.settings();
+        let (painter, postponed) = self.load(&settings, settings.provider_wait)?;
+        lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
+        let (revisions, source) = (settings.revisions, settings.source().ok());
+        let key =
+            Key { model: revisions.model, size: revisions.size, divisor: 1, source: source.clone(), ..Key::default() };
+        let wanted = Key { waited: postponed.is_some(), ..key.clone() };
+        if let Some(slow) = postponed {
+            let now = painter.stylizer().generator().provider().to_owned();
+            self.announce(gst::ProgressType::Start, &format!("preparing '{slow}'; '{now}' computes meanwhile"));
         }
-        let mut running = lock(&self.running);
-        self.catch_up(&mut running, revisions);
-        let painter = running.painter.as_mut().context("no model is loaded")?;
-        if from.buffer().flags().contains(gst::BufferFlags::DISCONT) {
-            painter.reset();
-        }
-        match painter.paint(from, to, controls)? {
-            Painted::Done(took) => {
-                let mut stats = lock(&self.stats);
-                stats.painted(started.elapsed(), took);
-                if controls.stylizer.smoothing.method == Method::Motion && !controls.stylizer.smoothing.is_off() {
-                    stats.steadied(painter.stylizer().temporal_report());
-                }
-            }
-            Painted::Original => {
-                from.copy(to)?;
-                lock(&self.stats).passed();
-                if !std::mem::replace(&mut running.warned_not_finite, true) {
-                    error::warn(
-                        &self.obj(),
-                        "the model's output has NaN or infinite values: frames are shown as they came",
-                    );
-                }
-            }
-        }
+        let style = revisions.style;
+        let painter = Some(painter);
+        *lock(&self.running) = Running { painter, source, loaded: settings, key, wanted, style, ..Running::default() };
         Ok(())
+    }
+
+    /// Tells the application about a provider that takes long to prepare.
+    pub(super) fn announce(&self, kind: gst::ProgressType, text: &str) {
+        let element = self.obj();
+        // Without a bus nobody wants to know.
+        let _ = element.post_message(gst::message::Progress::builder(kind, "provider", text).src(&*element).build());
     }
 }
 
@@ -134,29 +153,79 @@ impl BaseTransformImpl for StyleTransfer {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings();
+        *lock(&self.earliest) = None;
         *lock(&self.stats) = Stats::default();
-        let painter = self.load(&settings).map_err(|problem| error::at_start(&problem))?;
-        lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
-        *lock(&self.running) = Running {
-            painter: Some(painter),
-            source: settings.source().ok(),
-            revisions: settings.revisions,
-            warned_not_finite: false,
-        };
+        self.load_first().map_err(|problem| error::at_start(&problem))?;
+        self.watch();
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        *lock(&self.running) = Running::default();
+        *lock(&self.watchdog) = None;
+        *lock(&self.held) = None;
+        let mut running = std::mem::take(&mut *lock(&self.running));
+        running.finish();
         Ok(())
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        if matches!(event.type_(), gst::EventType::FlushStop | gst::EventType::Segment | gst::EventType::StreamStart) {
-            lock(&self.running).painter.as_mut().map(Painter::reset);
+        use gst::EventType::{Caps, Eos, FlushStop, Gap, Segment, SegmentDone, StreamStart};
+        match event.type_() {
+            Eos | Caps | Gap | SegmentDone => self.drain(),
+            Segment | StreamStart => {
+                self.drain();
+                lock(&self.running).reset();
+            }
+            FlushStop => {
+                *lock(&self.held) = None;
+                *lock(&self.earliest) = None;
+                lock(&self.running).reset();
+            }
+            _ => {}
+        }
+        if event.type_() == StreamStart {
+            lock(&self.running).pacer.restart();
         }
         self.parent_sink_event(event)
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        if let gst::EventView::Qos(qos) = event.view()
+            && self.heed(qos)
+        {
+            // The element hurries by itself: the base class must not drop.
+            return self.obj().sink_pad().push_event(event);
+        }
+        self.parent_src_event(event)
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        let answered = BaseTransformImplExt::parent_query(self, direction, query);
+        if answered
+            && direction == gst::PadDirection::Src
+            && let gst::QueryViewMut::Latency(latency) = query.view_mut()
+        {
+            let (live, min, max) = latency.result();
+            let own = gst::ClockTime::from_nseconds(self.latency.load(Ordering::Relaxed));
+            latency.set(live, min + own, max.map(|max| max + own));
+        }
+        answered
+    }
+
+    fn submit_input_buffer(&self, is_discont: bool, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        lock(&self.stats).seen();
+        let result = self.parent_submit_input_buffer(is_discont, buffer);
+        if result == Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED) {
+            lock(&self.stats).dropped();
+        }
+        result
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        if !self.looks_ahead() && lock(&self.held).is_none() {
+            return self.parent_generate_output();
+        }
+        self.generate_behind()
     }
 
     fn before_transform(&self, buffer: &gst::BufferRef) {
@@ -188,18 +257,15 @@ impl VideoFilterImpl for StyleTransfer {
         _outcaps: &gst::Caps,
         _out_info: &VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        let settings = self.settings();
-        let mut running = lock(&self.running);
-        let painter = running.painter.as_mut().ok_or_else(|| gst::loggable_error!(CAT, "no model is loaded"))?;
-        self.negotiate(painter, in_info, &settings).map_err(|problem| {
+        self.settle(in_info).map_err(|problem| {
             error::post_caps(&self.obj(), &problem);
             error::at_caps(&problem)
         })
     }
 
     fn transform_frame(&self, from: &FrameIn, to: &mut FrameOut) -> Result<gst::FlowSuccess, gst::FlowError> {
-        match self.paint(from, to) {
-            Ok(()) => Ok(gst::FlowSuccess::Ok),
+        match self.show(Frames { next: from, shown: from }, Some(to), false) {
+            Ok(_) => Ok(gst::FlowSuccess::Ok),
             Err(problem) => Err(error::at_frame(&self.obj(), &problem)),
         }
     }

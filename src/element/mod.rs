@@ -12,14 +12,20 @@
 use gst::glib;
 use gst::prelude::*;
 
+mod behind;
 mod convert;
 mod error;
 mod imp;
+mod latency;
+mod loading;
 mod log;
+mod pace;
 mod painter;
 mod properties;
 mod running;
 mod settings;
+mod showing;
+mod stage;
 mod stats;
 
 glib::wrapper! {

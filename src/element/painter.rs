@@ -1,64 +1,39 @@
-//! The running configuration: what was negotiated, with everything a frame needs.
+//! A loaded model with everything that a frame of the negotiated format needs.
 //!
-//! Comes in: a frame. Goes out: the painted frame. Holds the stylizer, the converters and their frames.
+//! Comes in: a frame. Goes out: the painted frame. Holds the stylizer and its stage.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use gst_video::VideoInfo;
 
-use super::convert::{Converter, Depth, FrameIn, FrameOut, Plane, Work};
+use super::convert::{Depth, FrameIn, FrameOut};
+use super::stage::{FrameControls, Frames, Stage};
 use crate::geometry::InferenceSize;
-use crate::mix::{Mix, mix};
 use crate::style::StyleMix;
-use crate::stylizer::{Controls, Geometry, Outcome, Stylizer};
+use crate::stylizer::{Outcome, Stylizer};
 
 /// Paints frames of one format and size.
 pub struct Painter {
     stylizer: Stylizer,
     stage: Option<Stage>,
+    size: (usize, usize),
 }
 
-/// Converters and frames of one negotiation.
-struct Stage {
-    info: VideoInfo,
-    enter: Converter,
-    original: Work,
-    painting: Work,
-    leave: Converter,
-    full: Option<FullSize>,
-}
-
-/// For paintings of another size than the frame: where original and painting meet.
-struct FullSize {
-    enter: Converter,
-    original: Work,
-    resize: Converter,
-    painting: Work,
-    leave: Converter,
-}
-
-/// What is read anew for every frame.
-#[derive(Debug, Clone, Copy)]
-pub struct FrameControls {
-    /// How much of the original stays.
-    pub mix: Mix,
-    /// What the stylizer does.
-    pub stylizer: Controls,
-}
-
-/// How a frame went.
-pub enum Painted {
-    /// As it should; how long the generator took.
-    Done(Duration),
-    /// The generator gave no numbers; the original is shown.
-    Original,
+/// Calls a method of the stage with the sample type of its depth.
+macro_rules! by_depth {
+    ($stage:expr, $method:ident($($argument:expr),*)) => {
+        match Depth::of($stage.info()) {
+            Depth::Eight => $stage.$method::<u8>($($argument),*),
+            Depth::Twelve => $stage.$method::<u16>($($argument),*),
+        }
+    };
 }
 
 impl Painter {
     /// A painter around a loaded model; [`Painter::negotiate`] comes next.
     pub fn new(stylizer: Stylizer) -> Self {
-        Self { stylizer, stage: None }
+        Self { stylizer, stage: None, size: (0, 0) }
     }
 
     /// The stylizer.
@@ -68,19 +43,33 @@ impl Painter {
 
     /// The frames' format, once negotiated.
     pub fn info(&self) -> Option<&VideoInfo> {
-        self.stage.as_ref().map(|stage| &stage.info)
+        self.stage.as_ref().map(Stage::info)
     }
 
-    /// Makes ready for frames of `info`; returns the size of the picture that the generator sees.
+    /// Size of the picture that the generator sees.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Makes ready for frames of `info`.
     ///
     /// # Errors
     /// The model cannot work at this size, or GStreamer cannot convert the format.
-    pub fn negotiate(&mut self, info: &VideoInfo, wish: InferenceSize) -> Result<(usize, usize)> {
+    pub fn negotiate(&mut self, info: &VideoInfo, wish: InferenceSize) -> Result<()> {
         self.stage = None;
         let frame = (info.width() as usize, info.height() as usize);
         let geometry = self.stylizer.prepare(wish.of(frame))?;
-        self.stage = Some(Stage::new(info, frame, geometry)?);
-        Ok(geometry.input)
+        self.stage = Some(Stage::new(info, geometry)?);
+        self.size = geometry.input;
+        Ok(())
+    }
+
+    /// Runs the generator once and tells how long it takes.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub fn rehearse(&mut self) -> Result<Duration> {
+        self.stylizer.rehearse()
     }
 
     /// Chooses the style; see [`Stylizer::set_style`].
@@ -96,81 +85,38 @@ impl Painter {
         self.stylizer.reset();
     }
 
-    /// Paints a frame.
+    /// Paints a frame; [`Painter::leave`] gives what there is to show.
     ///
     /// # Errors
     /// Nothing negotiated, or the runtime's error.
-    pub fn paint(&mut self, from: &FrameIn, to: &mut FrameOut, controls: FrameControls) -> Result<Painted> {
-        let Some(stage) = &mut self.stage else { anyhow::bail!("a frame came before its caps") };
-        match Depth::of(&stage.info) {
-            Depth::Eight => stage.paint::<u8>(&mut self.stylizer, from, to, controls),
-            Depth::Twelve => stage.paint::<u16>(&mut self.stylizer, from, to, controls),
+    pub fn paint(&mut self, frames: Frames, controls: FrameControls) -> Result<Outcome> {
+        let Some(stage) = &mut self.stage else { bail!("a frame came before its caps") };
+        by_depth!(stage, paint(&mut self.stylizer, frames, controls))
+    }
+
+    /// With lookahead: paints the frame that was held; false if there is none.
+    ///
+    /// # Errors
+    /// As [`Painter::paint`].
+    pub fn drain(&mut self, held: &FrameIn, controls: FrameControls) -> Result<bool> {
+        let Some(stage) = &mut self.stage else { return Ok(false) };
+        by_depth!(stage, drain(&mut self.stylizer, held, controls))
+    }
+
+    /// Fades from what another painter of the same format has painted: `share` is this one's.
+    ///
+    /// # Errors
+    /// One of them has painted nothing.
+    pub fn fade_from(&mut self, other: &Painter, share: f32) -> Result<()> {
+        let before = other.stage.as_ref().context("nothing to fade from")?;
+        let Some(stage) = &mut self.stage else { bail!("a frame came before its caps") };
+        by_depth!(stage, fade_from(before.result(), share))
+    }
+
+    /// What was painted, into a pad's frame.
+    pub fn leave(&self, to: &mut FrameOut) {
+        if let Some(stage) = &self.stage {
+            stage.leave(to);
         }
     }
-}
-
-impl Stage {
-    fn new(info: &VideoInfo, frame: (usize, usize), geometry: Geometry) -> Result<Self> {
-        let original = Work::new(info, geometry.input)?;
-        let painting = Work::new(info, geometry.output)?;
-        let enter = Converter::new(info, original.info())?;
-        let leave = Converter::new(painting.info(), info)?;
-        let same = geometry.input == frame && geometry.output == frame;
-        let full = (!same).then(|| FullSize::new(info, frame, &painting)).transpose()?;
-        Ok(Self { info: info.clone(), enter, original, painting, leave, full })
-    }
-
-    fn paint<S: Plane>(
-        &mut self,
-        stylizer: &mut Stylizer,
-        from: &FrameIn,
-        to: &mut FrameOut,
-        controls: FrameControls,
-    ) -> Result<Painted> {
-        self.enter.enter(from, &mut self.original);
-        let outcome =
-            stylizer.process(&self.original.image::<S>()?, &mut self.painting.image_mut()?, controls.stylizer)?;
-        let Outcome::Painted(took) = outcome else { return Ok(Painted::Original) };
-        let needs_original = !controls.mix.is_painting_alone() || self.info.has_alpha();
-        match &mut self.full {
-            Some(full) if needs_original => full.finish::<S>(from, &self.painting, to, controls.mix)?,
-            Some(_) => self.leave.leave(&self.painting, to),
-            None => {
-                if needs_original {
-                    merge::<S>(&self.original, &mut self.painting, controls.mix)?;
-                }
-                self.leave.leave(&self.painting, to);
-            }
-        }
-        Ok(Painted::Done(took))
-    }
-}
-
-impl FullSize {
-    fn new(info: &VideoInfo, frame: (usize, usize), small: &Work) -> Result<Self> {
-        let (original, painting) = (Work::new(info, frame)?, Work::new(info, frame)?);
-        Ok(Self {
-            enter: Converter::new(info, original.info())?,
-            resize: Converter::new(small.info(), painting.info())?,
-            leave: Converter::new(painting.info(), info)?,
-            original,
-            painting,
-        })
-    }
-
-    fn finish<S: Plane>(&mut self, from: &FrameIn, small: &Work, to: &mut FrameOut, how: Mix) -> Result<()> {
-        self.enter.enter(from, &mut self.original);
-        self.resize.resize(small, &mut self.painting);
-        merge::<S>(&self.original, &mut self.painting, how)?;
-        self.leave.leave(&self.painting, to);
-        Ok(())
-    }
-}
-
-fn merge<S: Plane>(original: &Work, painting: &mut Work, how: Mix) -> Result<()> {
-    if !how.is_painting_alone() {
-        mix(&original.image::<S>()?, &mut painting.image_mut()?, how);
-    }
-    painting.copy_alpha(original);
-    Ok(())
 }

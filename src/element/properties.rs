@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-use super::settings::{OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
+use super::settings::{GovernorSetting, OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
 use crate::inference::provider::PROVIDERS;
 use crate::model::hints::key;
 
@@ -80,6 +80,7 @@ fn optional(value: &glib::Value) -> String {
 static PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
     let mut all = model_properties();
     all.extend(frame_properties());
+    all.extend(pace_properties());
     all.extend(runtime_properties());
     all.extend(override_properties());
     all
@@ -106,7 +107,7 @@ fn model_properties() -> Vec<Property> {
             )
         ),
         property!(Frame, style_fade: u32, glib::ParamSpecUInt::builder("style-fade").nick("Style fade")
-            .blurb("Milliseconds of the fade from one style of the model to the next; 0: at once")
+            .blurb("Milliseconds of the fade from one style or model to the next; 0: at once")
             .maximum(60_000).default_value(Settings::default().style_fade).flags(NOW).build()),
         text!(
             Model,
@@ -142,6 +143,26 @@ fn frame_properties() -> Vec<Property> {
     ]
 }
 
+fn pace_properties() -> Vec<Property> {
+    let defaults = Settings::default();
+    vec![
+        property!(Frame, governor: GovernorSetting, glib::ParamSpecEnum::builder_with_default("governor", defaults.governor)
+            .nick("Governor").blurb("Whether smaller paintings and carried frames may hold the frame rate").flags(NOW).build()),
+        property!(Frame, target_fps: f64, glib::ParamSpecDouble::builder("target-fps").nick("Target frame rate")
+            .blurb("Frames per second that the governor holds; 0: those of the caps").minimum(0.0).maximum(1000.0)
+            .default_value(defaults.target_fps).flags(NOW).build()),
+        property!(Frame, inference_interval: u32, glib::ParamSpecUInt::builder("inference-interval").nick("Inference interval")
+            .blurb("One frame of so many is painted, the others are carried along the motion; 1: every one is painted")
+            .minimum(1).maximum(8).default_value(defaults.inference_interval).flags(NOW).build()),
+        property!(Frame, lookahead: u32, glib::ParamSpecUInt::builder("lookahead").nick("Lookahead")
+            .blurb("Frames that wait for the next one, which then helps against flicker too: later by as many frames")
+            .maximum(1).default_value(defaults.lookahead).flags(NOW).build()),
+        property!(Frame, stats_interval: u32, glib::ParamSpecUInt::builder("stats-interval").nick("Statistics interval")
+            .blurb("Milliseconds between messages 'styletransfer-stats' on the bus; 0: none")
+            .maximum(3_600_000).default_value(defaults.stats_interval).flags(NOW).build()),
+    ]
+}
+
 fn runtime_properties() -> Vec<Property> {
     let defaults = Settings::default();
     let names: Vec<_> = PROVIDERS.iter().map(|p| p.name).collect();
@@ -156,6 +177,9 @@ fn runtime_properties() -> Vec<Property> {
             .nick("Optimization level").blurb("How far ONNX Runtime may rewrite the model").flags(NOW).build()),
         property!(Model, threads: u32, glib::ParamSpecUInt::builder("threads").nick("Threads").blurb("Threads of the inference; 0: one per core")
             .maximum(1024).default_value(defaults.threads).flags(NOW).build()),
+        property!(Frame, provider_wait: bool, glib::ParamSpecBoolean::builder("provider-wait").nick("Wait for the provider")
+            .blurb("Wait for a provider that builds an engine (TensorRT), instead of starting on the next best and switching when it is ready")
+            .default_value(defaults.provider_wait).flags(NOW).build()),
         text!(
             Model,
             model_cache_dir,
@@ -231,7 +255,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
             .blurb(
-                "Frames, milliseconds of inference (mean and 95th percentile), conversion, motion and blend, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size",
+                "Frames (in, out, inferred, carried, original, dropped), rate, milliseconds (mean and percentiles) of the stages, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size, the governor's step, latency",
             )
             .read_only()
             .build(),

@@ -1,34 +1,83 @@
-//! What is running, and how it takes up changes of the settings: between two frames.
+//! What is running, and how it takes up changes of the settings: between two frames, while the old one paints on.
 //!
 //! Comes in: the settings as they are now. Goes out: a painter that goes by them, or a warning and the old one.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use gst_video::VideoInfo;
 
 use super::error;
 use super::imp::StyleTransfer;
-use super::log::CAT;
+use super::loading::{Key, Loading};
+use super::pace::Pacer;
 use super::painter::Painter;
-use super::settings::{Revisions, Settings};
-use crate::inference::Generator;
+use super::settings::{FrameSettings, Settings};
 use crate::inference::config::ModelSource;
-use crate::inference::provider::Precision;
-use crate::inference::session::OrtGenerator;
-use crate::stylizer::Stylizer;
 
 /// What is running: behind one lock that is held for the length of a frame.
 #[derive(Default)]
 pub(super) struct Running {
     pub painter: Option<Painter>,
+    /// The model that paints, and the settings that it was loaded by.
     pub source: Option<ModelSource>,
-    pub revisions: Revisions,
-    pub warned_not_finite: bool,
+    pub loaded: Settings,
+    /// What the painter goes by, or what was tried in vain.
+    pub key: Key,
+    /// What it should go by.
+    pub wanted: Key,
+    /// The style that it paints, by its revision.
+    pub style: u64,
+    pub fade: Option<Fade>,
+    pub pacer: Pacer,
+    pub complaints: Complaints,
+    pub loading: Option<Loading>,
+}
+
+/// The painter before, for the time of the fade.
+pub(super) struct Fade {
+    pub painter: Painter,
+    pub length: Duration,
+    /// When the first frame of the new painter was shown.
+    pub since: Option<Duration>,
+}
+
+impl Fade {
+    /// The share of the new painter in a frame at `time`; without a time, or after a seek, the fade is over.
+    pub fn share(&mut self, time: Option<Duration>) -> f32 {
+        let Some(time) = time else { return 1.0 };
+        let gone = time.checked_sub(*self.since.get_or_insert(time));
+        match gone {
+            Some(gone) if gone < self.length => gone.as_secs_f32() / self.length.as_secs_f32(),
+            _ => 1.0,
+        }
+    }
+}
+
+/// Warnings that would come with every frame come once a second.
+#[derive(Default)]
+pub(super) struct Complaints {
+    last: Option<Instant>,
+    untold: u32,
+}
+
+impl Complaints {
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// Posts `text` unless one was posted within the last second.
+    pub fn warn(&mut self, element: &super::StyleTransfer, text: &str) {
+        if self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
+            self.untold += 1;
+            return;
+        }
+        self.last = Some(Instant::now());
+        match std::mem::take(&mut self.untold) {
+            0 => error::warn(element, text),
+            untold => error::warn(element, &format!("{text} ({untold} more frames since the last warning)")),
+        }
+    }
 }
 
 /// A lock whose holder panicked still protects plain data.
@@ -36,109 +85,165 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+impl Running {
+    /// Forgets what was painted before.
+    pub fn reset(&mut self) {
+        self.painter.as_mut().map(Painter::reset);
+        self.fade = None;
+    }
+
+    /// Whether every frame must be shown before the next one is painted.
+    pub fn is_recurrent(&self) -> bool {
+        self.painter.as_ref().is_some_and(|p| p.stylizer().generator().contract().recurrent.is_some())
+    }
+
+    /// Waits for whatever is still loading: no thread may be inside the runtime when the process ends.
+    pub fn finish(&mut self) {
+        if let Some(loading) = self.loading.take() {
+            drop(loading.answer());
+        }
+    }
+}
+
 impl StyleTransfer {
     pub(super) fn settings(&self) -> Settings {
         lock(&self.settings).clone()
     }
 
-    fn plugin_folder(&self) -> Option<PathBuf> {
-        let file = self.obj().factory()?.plugin()?.filename()?;
-        Some(file.parent()?.to_owned())
+    /// Takes up changes between two frames: orders what takes time, and switches to what is ready.
+    pub(super) fn catch_up(&self, running: &mut Running, settings: &FrameSettings, divisor: u32) {
+        let revisions = settings.revisions;
+        if (running.wanted.model, running.wanted.size) != (revisions.model, revisions.size)
+            || running.style != revisions.style
+        {
+            self.want(running, settings);
+        }
+        running.wanted.divisor = divisor;
+        if running.loading.as_ref().is_some_and(Loading::is_finished)
+            && let Some(loading) = running.loading.take()
+        {
+            self.take_up(running, loading);
+        }
+        if running.wanted != running.key && running.loading.is_none() {
+            let ordered = self.order(running);
+            match ordered {
+                Ok(loading) => running.loading = Some(loading),
+                Err(problem) => self.stay(running, &problem),
+            }
+        }
     }
 
-    /// Loads the model that the settings name.
-    pub(super) fn load(&self, settings: &Settings) -> Result<Painter> {
-        settings.check()?;
-        let config = settings.session_config(self.plugin_folder())?;
-        let generator = OrtGenerator::load(&settings.source()?, &config)?;
-        for guess in &generator.contract().guesses {
-            gst::info!(CAT, imp = self, "{guess}");
-        }
-        for refusal in &generator.refusals {
-            // The library was built for this provider: whoever installed it expects it to be used.
-            let text = format!(
-                "execution provider '{}' cannot be used: {}; '{}' computes instead",
-                refusal.provider,
-                refusal.reason,
-                generator.provider()
-            );
-            error::warn(&self.obj(), &text);
-        }
-        if config.precision == Precision::Fp16 && !generator.provider_row().half_precision {
-            let provider = generator.provider();
-            error::warn(
-                &self.obj(),
-                &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
-            );
-        }
-        let mut painter = Painter::new(Stylizer::new(Box::new(generator)));
-        painter.set_style(&settings.style_mix()?, Duration::ZERO).context("property 'style'")?;
-        Ok(painter)
+    fn order(&self, running: &Running) -> Result<Loading> {
+        let (wanted, key) = (&running.wanted, &running.key);
+        let info = running.painter.as_ref().and_then(Painter::info).cloned().context("no caps yet")?;
+        let settings = self.settings();
+        let same_model = (wanted.model, &wanted.source, wanted.waited) == (key.model, &key.source, key.waited);
+        let settings = match same_model {
+            // The model that paints: one that was refused since does not get in the way of another size.
+            true => Settings { inference_size: settings.inference_size, ..running.loaded.clone() },
+            false => settings,
+        };
+        self.load_beside(wanted.clone(), info, settings)
     }
 
-    pub(super) fn negotiate(&self, painter: &mut Painter, info: &VideoInfo, settings: &Settings) -> Result<()> {
-        let size = painter.negotiate(info, settings.inference_size()?)?;
-        let provider = painter.stylizer().generator().provider().to_owned();
-        gst::info!(CAT, imp = self, "painting at {}x{} on '{provider}'", size.0, size.1);
-        lock(&self.stats).configured(&provider, size);
-        Ok(())
+    /// Reads from the settings what should be running; another style of the same model is taken up at once.
+    fn want(&self, running: &mut Running, frame: &FrameSettings) {
+        let settings = self.settings();
+        (running.wanted.model, running.wanted.size) = (frame.revisions.model, frame.revisions.size);
+        if running.style != frame.revisions.style {
+            running.style = frame.revisions.style;
+            match settings.source() {
+                Err(problem) => return self.stay_in_style(&problem),
+                Ok(source) => running.wanted.source = Some(source),
+            }
+            if running.wanted.source == running.source
+                && let Err(problem) = restyle(running, &settings, settings.style_fade())
+            {
+                self.stay_in_style(&problem);
+            }
+        } else {
+            // A file that cannot be had is told when it is loaded.
+            running.wanted.source = settings.source().ok();
+        }
     }
 
-    /// Takes up a change of model or size between two frames. What cannot be had leaves the old one painting.
-    pub(super) fn catch_up(&self, running: &mut Running, wanted: Revisions) {
-        let had = std::mem::replace(&mut running.revisions, wanted);
-        if had == wanted {
+    fn stay_in_style(&self, problem: &anyhow::Error) {
+        error::warn(&self.obj(), &format!("the old style stays: {problem:#}"));
+    }
+
+    /// The old painter goes on, until something else is wanted.
+    fn stay(&self, running: &mut Running, problem: &anyhow::Error) {
+        if running.wanted.waited && !running.key.waited {
+            self.announce(gst::ProgressType::Error, "the provider cannot be had; the one that computes goes on");
+        }
+        running.key = running.wanted.clone();
+        error::warn(&self.obj(), &format!("the old model stays: {problem:#}"));
+    }
+
+    fn take_up(&self, running: &mut Running, loading: Loading) {
+        if loading.key != running.wanted {
+            // Something else is wanted by now.
+            drop(loading.answer());
             return;
         }
+        let (key, loaded) = (loading.key.clone(), loading.settings.clone());
+        match loading.answer() {
+            Ok(painter) => self.switch(running, painter, key, loaded),
+            Err(problem) => self.stay(running, &problem),
+        }
+    }
+
+    fn switch(&self, running: &mut Running, painter: Painter, key: Key, loaded: Settings) {
         let settings = self.settings();
-        if had.model != wanted.model {
-            return self.replace(running, &settings);
+        let restyles = loaded.revisions.style != running.style && loaded.style != settings.style;
+        let resized = Key { divisor: key.divisor, ..running.key.clone() } == key;
+        if key.waited && !running.key.waited {
+            let provider = painter.stylizer().generator().provider().to_owned();
+            self.announce(gst::ProgressType::Complete, &format!("'{provider}' is ready and computes from now on"));
         }
-        if had.size != wanted.size {
-            self.resize(running, &settings);
+        let had = running.painter.replace(painter);
+        running.source = loaded.source().ok();
+        (running.key, running.loaded) = (key, loaded);
+        if restyles && let Err(problem) = restyle(running, &settings, Duration::ZERO) {
+            self.stay_in_style(&problem);
         }
-        if had.style != wanted.style {
-            self.restyle(running, &settings);
-        }
-    }
-
-    fn replace(&self, running: &mut Running, settings: &Settings) {
-        let info = running.painter.as_ref().and_then(Painter::info).cloned();
-        let fresh = self.load(settings).and_then(|mut painter| {
-            let info = info.context("no caps yet")?;
-            self.negotiate(&mut painter, &info, settings)?;
-            Ok(painter)
+        // The governor's smaller picture is the same painting: nothing to fade, but with lookahead a frame is on its way.
+        let length = if resized { Duration::ZERO } else { settings.style_fade() };
+        running.fade = had.filter(|_| !length.is_zero() || settings.lookahead > 0).map(|painter| Fade {
+            painter,
+            length,
+            since: None,
         });
-        match fresh {
-            Ok(painter) => (running.painter, running.source) = (Some(painter), settings.source().ok()),
-            Err(problem) => error::warn(&self.obj(), &format!("the old model stays: {problem:#}")),
+        self.configured(running);
+        let Some(painter) = &running.painter else { return };
+        let (width, height) = painter.size();
+        let structure = gst::Structure::builder("styletransfer-generator")
+            .field("provider", painter.stylizer().generator().provider())
+            .field("model", running.source.as_ref().map(ToString::to_string).unwrap_or_default())
+            .field("inference-width", width as u32)
+            .field("inference-height", height as u32)
+            .build();
+        self.post(structure);
+    }
+
+    /// Tells the statistics what paints now.
+    pub(super) fn configured(&self, running: &Running) {
+        if let Some(painter) = &running.painter {
+            lock(&self.stats).configured(painter.stylizer().generator().provider(), painter.size());
         }
     }
 
-    /// Another mix of the same model's styles is a matter of numbers; a style of another model loads that one.
-    fn restyle(&self, running: &mut Running, settings: &Settings) {
-        let changed = settings.source().and_then(|source| {
-            if running.source.as_ref() != Some(&source) {
-                self.replace(running, settings);
-                return Ok(());
-            }
-            let Some(painter) = &mut running.painter else { return Ok(()) };
-            painter.set_style(&settings.style_mix()?, settings.style_fade()).context("property 'style'")
-        });
-        if let Err(problem) = changed {
-            error::warn(&self.obj(), &format!("the old style stays: {problem:#}"));
-        }
+    /// Posts an element message.
+    pub(super) fn post(&self, structure: gst::Structure) {
+        let element = self.obj();
+        // Without a bus nobody wants to know.
+        let _ = element.post_message(gst::message::Element::builder(structure).src(&*element).build());
     }
+}
 
-    fn resize(&self, running: &mut Running, settings: &Settings) {
-        let Some(painter) = &mut running.painter else { return };
-        let Some(info) = painter.info().cloned() else { return };
-        if let Err(problem) = self.negotiate(painter, &info, settings) {
-            error::warn(&self.obj(), &format!("painting at the frame's size instead: {problem:#}"));
-            let plain = Settings { inference_size: "0".into(), ..settings.clone() };
-            if let Err(problem) = self.negotiate(painter, &info, &plain) {
-                gst::error!(CAT, imp = self, "{problem:#}");
-            }
-        }
-    }
+fn restyle(running: &mut Running, settings: &Settings, fade: Duration) -> Result<()> {
+    let Some(painter) = &mut running.painter else { return Ok(()) };
+    painter.set_style(&settings.style_mix()?, fade).context("property 'style'")?;
+    running.loaded.style.clone_from(&settings.style);
+    Ok(())
 }

@@ -32,6 +32,22 @@ pub enum TemporalMethod {
     Motion,
 }
 
+/// Property `governor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferGovernor")]
+#[repr(i32)]
+pub enum GovernorSetting {
+    /// As `auto` where the source is live, else as `off`.
+    #[enum_value(name = "Hold the frame rate of live sources", nick = "live")]
+    Live,
+    /// Every frame is painted at the size and interval that are set.
+    #[enum_value(name = "Paint every frame, however long it takes", nick = "off")]
+    Off,
+    /// Smaller paintings and carried frames, as far as needed.
+    #[enum_value(name = "Hold the frame rate of every source", nick = "auto")]
+    Auto,
+}
+
 /// Property `precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstStyleTransferPrecision")]
@@ -83,10 +99,37 @@ pub struct Settings {
     pub threads: u32,
     pub model_cache_dir: String,
     pub inference_size: String,
+    pub inference_interval: u32,
+    pub governor: GovernorSetting,
+    pub target_fps: f64,
+    pub lookahead: u32,
+    pub provider_wait: bool,
+    pub stats_interval: u32,
     pub temporal_smoothing: f64,
     pub temporal_method: TemporalMethod,
     /// The contract overrides, in the order of [`crate::model::hints::key::ALL`].
     pub overrides: [String; crate::model::hints::key::ALL.len()],
+    pub revisions: Revisions,
+}
+
+/// What is read anew for every frame.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameSettings {
+    /// How much of the original stays.
+    pub mix: Mix,
+    /// What the history is used for.
+    pub smoothing: Smoothing,
+    /// Whether the frame rate is held.
+    pub governor: GovernorSetting,
+    /// At how many frames per second; 0: those of the caps.
+    pub target_fps: f64,
+    /// One frame of so many is painted.
+    pub interval: u32,
+    /// Whether the size to paint at is set by hand.
+    pub has_size: bool,
+    /// Time between messages with statistics; zero: none.
+    pub stats_interval: Duration,
+    /// Which changes there were so far.
     pub revisions: Revisions,
 }
 
@@ -117,6 +160,12 @@ impl Default for Settings {
             threads: 0,
             model_cache_dir: String::new(),
             inference_size: InferenceSize::Frame.to_string(),
+            inference_interval: 1,
+            governor: GovernorSetting::Live,
+            target_fps: 0.0,
+            lookahead: 0,
+            provider_wait: false,
+            stats_interval: 0,
             temporal_smoothing: 0.75,
             temporal_method: TemporalMethod::Motion,
             overrides: Default::default(),
@@ -170,6 +219,7 @@ impl Settings {
             plugin_folder,
             overrides,
             style_image: path(&self.style_image),
+            waits: self.provider_wait,
         })
     }
 
@@ -194,13 +244,21 @@ impl Settings {
         self.inference_size.parse().context("property 'inference-size'")
     }
 
-    /// How much of the original stays.
-    pub fn mix(&self) -> Mix {
-        Mix { strength: self.strength as f32, preserve_color: self.preserve_color }
+    /// What is read anew for every frame.
+    pub fn of_frame(&self) -> FrameSettings {
+        FrameSettings {
+            mix: Mix { strength: self.strength as f32, preserve_color: self.preserve_color },
+            smoothing: self.smoothing(),
+            governor: self.governor,
+            target_fps: self.target_fps,
+            interval: self.inference_interval,
+            has_size: self.inference_size.trim() != "0",
+            stats_interval: Duration::from_millis(self.stats_interval.into()),
+            revisions: self.revisions,
+        }
     }
 
-    /// What the history is used for.
-    pub fn smoothing(&self) -> Smoothing {
+    fn smoothing(&self) -> Smoothing {
         let method = match self.temporal_method {
             TemporalMethod::None => Method::None,
             TemporalMethod::Average => Method::Average,

@@ -1,10 +1,14 @@
 //! Counting and timing, as property `stats` shows it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::governor::Step;
 use crate::temporal::meter::Errors;
 use crate::temporal::scene_cut::Change;
 use crate::temporal::stabilizer::Report;
+
+/// Name of the structure and of the message.
+const NAME: &str = "styletransfer-stats";
 
 /// How many of the last frames the times are about.
 const WINDOW: usize = 256;
@@ -12,17 +16,38 @@ const WINDOW: usize = 256;
 /// The numbers behind property `stats`.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
+    seen: u64,
     frames: u64,
     inferred: u64,
+    carried: u64,
+    original: u64,
+    dropped: u64,
     inference: Window,
     convert: Window,
     motion: Window,
-    blend: Window,
+    temporal: Window,
+    whole: Window,
+    between: Window,
+    last: Option<Instant>,
+    told: Option<Instant>,
     trust: f32,
     errors: Errors,
     cuts: u64,
     provider: String,
     size: (usize, usize),
+    step: Option<Step>,
+    latency: Duration,
+}
+
+/// How a frame came to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Painted, in so much time of the generator.
+    Inferred(Duration),
+    /// Carried along the motion.
+    Carried,
+    /// As it came.
+    Original,
 }
 
 /// A ring of milliseconds.
@@ -49,12 +74,14 @@ impl Window {
         (sum + 0.0) / self.values.len().max(1) as f64
     }
 
-    /// The smallest value that at least `share` of the values do not exceed.
-    fn percentile(&self, share: f64) -> f64 {
+    /// For each share the smallest value that at least so many of the values do not exceed.
+    fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let mut sorted = self.values.clone();
         sorted.sort_by(f32::total_cmp);
-        let rank = (share * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.saturating_sub(1)).map_or(0.0, |v| f64::from(*v))
+        shares.map(|share| {
+            let rank = (share * sorted.len() as f64).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).map_or(0.0, |v| f64::from(*v))
+        })
     }
 }
 
@@ -65,27 +92,65 @@ impl Stats {
         self.size = size;
     }
 
-    /// A frame was passed on without inference.
-    pub fn passed(&mut self) {
-        self.frames += 1;
+    /// A frame came in.
+    pub fn seen(&mut self) {
+        self.seen += 1;
     }
 
-    /// A frame was painted: `whole` is the time for everything, `inference` the generator's part.
-    pub fn painted(&mut self, whole: Duration, inference: Duration) {
+    /// A frame was left out because it was late.
+    pub fn dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// A frame was done: `whole` is the time for everything, `temporal` for warp and blend.
+    pub fn shown(&mut self, how: Shown, whole: Duration, temporal: Duration) {
         self.frames += 1;
-        self.inferred += 1;
-        self.inference.push(inference);
-        self.convert.push(whole.saturating_sub(inference));
+        let inference = match how {
+            Shown::Inferred(took) => {
+                self.inferred += 1;
+                self.inference.push(took);
+                took
+            }
+            Shown::Carried => {
+                self.carried += 1;
+                Duration::ZERO
+            }
+            Shown::Original => {
+                self.original += 1;
+                return;
+            }
+        };
+        self.whole.push(whole);
+        self.temporal.push(temporal);
+        self.convert.push(whole.saturating_sub(inference).saturating_sub(temporal));
+        let now = Instant::now();
+        if let Some(last) = self.last.replace(now) {
+            self.between.push(now - last);
+        }
+    }
+
+    /// The governor's step, and the latency that is told.
+    pub fn governed(&mut self, step: Option<Step>, latency: Duration) {
+        (self.step, self.latency) = (step, latency);
     }
 
     /// What the history had to do with a painted frame; not called while smoothing is off.
     pub fn steadied(&mut self, report: Report) {
         self.motion.push(report.motion);
-        self.blend.push(report.blend);
         // Eases over about thirty frames.
         self.trust += (report.trust - self.trust) / 30.0;
         self.errors = report.errors;
         self.cuts += u64::from(report.change == Change::Cut);
+    }
+
+    /// The statistics, if the last were told at least `interval` ago. Zero: never.
+    pub fn due(&mut self, interval: Duration) -> Option<gst::Structure> {
+        let now = Instant::now();
+        let last = *self.told.get_or_insert(now);
+        (!interval.is_zero() && now - last >= interval).then(|| {
+            self.told = Some(now);
+            self.to_structure()
+        })
     }
 
     /// The provider in use; empty before a model is loaded.
@@ -103,14 +168,31 @@ impl Stats {
 
     /// As property `stats` shows it.
     pub fn to_structure(&self) -> gst::Structure {
-        gst::Structure::builder("styletransfer-stats")
+        let between = self.between.mean();
+        let mut builder = gst::Structure::builder(NAME)
+            .field("frames-in", self.seen)
             .field("frames", self.frames)
             .field("inferred", self.inferred)
-            .field("inference-ms-mean", self.inference.mean())
-            .field("inference-ms-p95", self.inference.percentile(0.95))
-            .field("convert-ms-mean", self.convert.mean())
-            .field("motion-ms-mean", self.motion.mean())
-            .field("blend-ms-mean", self.blend.mean())
+            .field("carried", self.carried)
+            .field("original", self.original)
+            .field("dropped", self.dropped)
+            .field("fps", if between > 0.0 { 1e3 / between } else { 0.0 });
+        let stages = [
+            ("inference", &self.inference),
+            ("convert", &self.convert),
+            ("temporal", &self.temporal),
+            ("motion", &self.motion),
+            ("whole", &self.whole),
+        ];
+        for (stage, window) in stages {
+            let [p50, p95, p99] = window.percentiles([0.5, 0.95, 0.99]);
+            let numbers = [("mean", window.mean()), ("p50", p50), ("p95", p95), ("p99", p99)];
+            for (what, number) in numbers {
+                builder = builder.field(format!("{stage}-ms-{what}"), number);
+            }
+        }
+        let step = self.step.map_or("off".to_owned(), |s| format!("1/{}@{}", s.divisor, s.interval));
+        builder
             .field("temporal-confidence", f64::from(self.trust))
             .field("temporal-error", f64::from(self.errors.shown))
             .field("temporal-gain", self.gain())
@@ -118,6 +200,8 @@ impl Stats {
             .field("provider", &self.provider)
             .field("inference-width", self.size.0 as u32)
             .field("inference-height", self.size.1 as u32)
+            .field("governor-step", step)
+            .field("latency-ms", self.latency.as_secs_f64() * 1e3)
             .build()
     }
 }
@@ -132,7 +216,7 @@ mod tests {
         (0..WINDOW + 10).for_each(|i| window.push(Duration::from_millis(i as u64)));
         assert_eq!(window.values.len(), WINDOW);
         assert!(window.values.iter().all(|v| *v >= 10.0));
-        assert_eq!(window.percentile(1.0), (WINDOW + 9) as f64);
-        assert_eq!(Window::default().percentile(0.95), 0.0);
+        assert_eq!(window.percentiles([1.0]), [(WINDOW + 9) as f64]);
+        assert_eq!(Window::default().percentiles([0.95]), [0.0]);
     }
 }

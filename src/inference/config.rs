@@ -46,6 +46,8 @@ pub struct SessionConfig {
     pub overrides: Hints,
     /// Picture for a model's second picture input.
     pub style_image: Option<PathBuf>,
+    /// Whether to wait for a provider that takes minutes to prepare, or to take the next best for now.
+    pub waits: bool,
 }
 
 impl Default for SessionConfig {
@@ -60,6 +62,7 @@ impl Default for SessionConfig {
             plugin_folder: None,
             overrides: Hints::default(),
             style_image: None,
+            waits: true,
         }
     }
 }

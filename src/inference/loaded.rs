@@ -4,18 +4,20 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, Session};
+use ort::session::IoBinding;
 
 use super::config::SessionConfig;
+use super::shared::{Shared, lock};
 use super::typed::Typed;
 use super::{TensorMut, TensorRef};
 use crate::model::Contract;
 use crate::model::contract::{PictureTensor, ScalarInput};
+use crate::model::recurrent::Recurrent;
 use crate::style_image::StyleImage;
 
 /// The session.
 pub(super) struct Loaded {
-    session: Session,
+    session: Shared,
     fixed: Vec<(String, Typed)>,
     bound: Option<Bound>,
 }
@@ -23,12 +25,13 @@ pub(super) struct Loaded {
 struct Bound {
     binding: IoBinding,
     input: Typed,
+    recurrent: Option<(Typed, Option<Typed>)>,
     output: Typed,
 }
 
 impl Loaded {
     /// A session and the inputs that stay the same from frame to frame.
-    pub fn new(session: Session, contract: &Contract, config: &SessionConfig) -> Result<Self> {
+    pub fn new(session: Shared, contract: &Contract, config: &SessionConfig) -> Result<Self> {
         Ok(Self { session, fixed: fixed_inputs(contract, config)?, bound: None })
     }
 
@@ -52,24 +55,27 @@ impl Loaded {
     pub fn bind(&mut self, contract: &Contract, width: usize, height: usize) -> Result<(usize, usize)> {
         self.bound = None;
         let (input, output) = (&contract.input, &contract.output);
-        let mut binding = self.session.create_binding()?;
+        let mut session = lock(&self.session);
+        let mut binding = session.create_binding()?;
         let mut tensor = Typed::new(input.element, &input.dims(width, height))?;
         tensor.fill(0.0);
         tensor.bind_as_input(&mut binding, &input.name)?;
+        let recurrent =
+            contract.recurrent.as_ref().map(|r| recurrent_inputs(r, &mut binding, width, height)).transpose()?;
         for (name, value) in &self.fixed {
             value.bind_as_input(&mut binding, name)?;
         }
         let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
         binding.bind_output_to_device(&output.name, &cpu)?;
         let dims = {
-            let outputs = self.session.run_binding(&binding)?;
+            let outputs = session.run_binding(&binding)?;
             outputs[output.name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
         };
         let size = picture_size(output, &dims)?;
         binding.clear_outputs();
         let mut result = Typed::new(output.element, &dims)?;
         result.bind_as_output(&mut binding, &output.name)?;
-        self.bound = Some(Bound { binding, input: tensor, output: result });
+        self.bound = Some(Bound { binding, input: tensor, recurrent, output: result });
         Ok(size)
     }
 
@@ -77,15 +83,39 @@ impl Loaded {
         self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.input.view_mut())
     }
 
+    pub fn recurrent(&mut self) -> Option<(TensorMut<'_>, Option<TensorMut<'_>>)> {
+        let (previous, confidence) = self.bound.as_mut()?.recurrent.as_mut()?;
+        Some((previous.view_mut(), confidence.as_mut().map(Typed::view_mut)))
+    }
+
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_ref().context("no size has been bound")?;
-        self.session.run_binding(&bound.binding)?;
+        lock(&self.session).run_binding(&bound.binding)?;
         Ok(())
     }
 
     pub fn output(&self) -> TensorRef<'_> {
         self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| bound.output.view())
     }
+}
+
+/// Made of zeros: at first there is nothing that was shown.
+fn recurrent_inputs(
+    recurrent: &Recurrent,
+    binding: &mut IoBinding,
+    width: usize,
+    height: usize,
+) -> Result<(Typed, Option<Typed>)> {
+    let mut make = |name: &str, element, dims: &[i64]| -> Result<Typed> {
+        let mut tensor = Typed::new(element, dims)?;
+        tensor.fill(0.0);
+        tensor.bind_as_input(binding, name)?;
+        Ok(tensor)
+    };
+    let Recurrent { previous, confidence } = recurrent;
+    let picture = make(&previous.name, previous.element, &previous.dims(width, height))?;
+    let map = confidence.as_ref().map(|c| make(&c.name, c.element, &c.dims(width, height))).transpose()?;
+    Ok((picture, map))
 }
 
 fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(String, Typed)>> {

@@ -10,6 +10,8 @@ use crate::model::Contract;
 #[cfg(feature = "onnx")]
 pub mod config;
 #[cfg(feature = "onnx")]
+mod declared;
+#[cfg(feature = "onnx")]
 pub mod library;
 #[cfg(feature = "onnx")]
 mod loaded;
@@ -17,6 +19,8 @@ mod loaded;
 pub mod provider;
 #[cfg(feature = "onnx")]
 pub mod session;
+#[cfg(feature = "onnx")]
+mod shared;
 #[cfg(feature = "onnx")]
 mod typed;
 
@@ -60,6 +64,12 @@ pub trait Generator: Send {
 
     /// The input tensor of the size last bound.
     fn input(&mut self) -> TensorMut<'_>;
+
+    /// The inputs of a recurrent model, of the size last bound: the previous picture and the confidence in it. `None`
+    /// for models that have no such input.
+    fn recurrent(&mut self) -> Option<(TensorMut<'_>, Option<TensorMut<'_>>)> {
+        None
+    }
 
     /// Computes the output from the input.
     ///

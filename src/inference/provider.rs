@@ -38,6 +38,17 @@ impl Options<'_> {
     }
 }
 
+/// How long a session takes to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// So little that one can be made for every style that is chosen.
+    Milliseconds,
+    /// Some seconds: the model goes to a device.
+    Seconds,
+    /// An engine is built for the device: others compute meanwhile.
+    Minutes,
+}
+
 /// One row of the table.
 pub struct Provider {
     /// The name that property `execution-provider` takes.
@@ -50,8 +61,8 @@ pub struct Provider {
     pub half_precision: bool,
     /// Whether `auto` tries it, in the order of the table.
     pub in_auto: bool,
-    /// Whether a session costs milliseconds, so that one can be made for every style that is chosen.
-    pub loads_quickly: bool,
+    /// How long a session takes to make.
+    pub preparation: Preparation,
     build: fn(&Options) -> ExecutionProviderDispatch,
 }
 
@@ -63,7 +74,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::TensorRT::is_available,
         half_precision: true,
         in_auto: true,
-        loads_quickly: false,
+        preparation: Preparation::Minutes,
         build: tensorrt,
     },
     Provider {
@@ -72,7 +83,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CUDA::is_available,
         half_precision: false,
         in_auto: true,
-        loads_quickly: false,
+        preparation: Preparation::Seconds,
         build: cuda,
     },
     Provider {
@@ -81,7 +92,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::MIGraphX::is_available,
         half_precision: true,
         in_auto: true,
-        loads_quickly: false,
+        preparation: Preparation::Minutes,
         build: migraphx,
     },
     Provider {
@@ -90,7 +101,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::ROCm::is_available,
         half_precision: false,
         in_auto: true,
-        loads_quickly: false,
+        preparation: Preparation::Seconds,
         build: |o| ep::ROCm::default().with_device_id(o.device_id).build(),
     },
     Provider {
@@ -99,7 +110,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::OpenVINO::is_available,
         half_precision: false,
         in_auto: true,
-        loads_quickly: true,
+        preparation: Preparation::Milliseconds,
         build: openvino,
     },
     Provider {
@@ -108,7 +119,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CPU::is_available,
         half_precision: false,
         in_auto: true,
-        loads_quickly: true,
+        preparation: Preparation::Milliseconds,
         build: |_| ep::CPU::default().build(),
     },
     Provider {
@@ -117,7 +128,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::NVRTX::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: false,
+        preparation: Preparation::Minutes,
         build: |o| ep::NVRTX::default().with_device_id(o.device_id.unsigned_abs()).build(),
     },
     Provider {
@@ -126,7 +137,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::WebGPU::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: false,
+        preparation: Preparation::Seconds,
         build: |o| ep::WebGPU::default().with_device_id(o.device_id).build(),
     },
     Provider {
@@ -135,7 +146,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::OneDNN::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: true,
+        preparation: Preparation::Milliseconds,
         build: |_| ep::OneDNN::default().build(),
     },
     Provider {
@@ -144,7 +155,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::XNNPACK::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: true,
+        preparation: Preparation::Milliseconds,
         build: |_| ep::XNNPACK::default().build(),
     },
     Provider {
@@ -153,7 +164,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::ACL::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: false,
+        preparation: Preparation::Seconds,
         build: |_| ep::ACL::default().build(),
     },
     Provider {
@@ -162,7 +173,7 @@ pub const PROVIDERS: &[Provider] = &[
         is_built_in: ep::CANN::is_available,
         half_precision: false,
         in_auto: false,
-        loads_quickly: false,
+        preparation: Preparation::Seconds,
         build: |o| ep::CANN::default().with_device_id(o.device_id).build(),
     },
 ];

@@ -9,15 +9,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use ort::value::{Outlet, TensorElementType, ValueType};
 
 use super::config::{AUTO, ModelSource, Refusal, SessionConfig};
+use super::declared::settle;
 use super::loaded::Loaded;
-use super::provider::{CPU, Options, PROVIDERS, Provider};
+use super::provider::{CPU, Options, PROVIDERS, Preparation, Provider};
+use super::shared::{Shared, lock, session};
 use super::{Generator, TensorMut, TensorRef, library};
 use crate::model::Contract;
-use crate::model::facts::{Dim, ModelFacts, TensorFacts};
-use crate::model::hints::Hints;
 use crate::model::onnx_edit::with_constant;
 use crate::model::onnx_file::OnnxFile;
 use crate::tensor::layout::Element;
@@ -34,6 +33,8 @@ pub struct OrtGenerator {
     size: Option<(usize, usize)>,
     /// Providers of the library that `auto` tried in vain.
     pub refusals: Vec<Refusal>,
+    /// The provider that was not waited for: it would take minutes to prepare.
+    pub postponed: Option<&'static str>,
 }
 
 /// Everything another session of the same model needs.
@@ -66,10 +67,12 @@ impl OrtGenerator {
         let environment = library::environment(config.plugin_folder.as_deref())?;
         let (file, hints) = source.read()?;
         let mut refusals = Vec::new();
-        for provider in attempts(&config.provider)? {
+        let (attempts, postponed) = attempts(config)?;
+        for provider in attempts {
             match commit(environment, provider, config, &file) {
                 Ok(session) => {
-                    let contract = settle(&session, &config.overrides, &hints).with_context(|| source.to_string())?;
+                    let contract =
+                        settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
                     let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
                     let weights = contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
                     let recipe = Recipe { environment, provider, config: config.clone(), file, contract };
@@ -81,9 +84,10 @@ impl OrtGenerator {
                         late: vec![],
                         size: None,
                         refusals,
+                        postponed,
                     });
                 }
-                Err(error) if config.provider == AUTO && provider.name != CPU => {
+                Err(error) if (config.provider == AUTO || postponed.is_some()) && provider.name != CPU => {
                     refusals.push(Refusal { provider: provider.name, reason: format!("{error:#}") });
                 }
                 Err(error) => {
@@ -160,7 +164,7 @@ fn ready(answer: Result<Loaded>) -> Folded {
 impl Recipe {
     fn can_fold(&self) -> bool {
         let float = self.contract.style_weights.as_ref().is_some_and(|w| w.element == Element::F32);
-        float && self.provider.loads_quickly && matches!(self.file, OnnxFile::Bytes(_))
+        float && self.provider.preparation == Preparation::Milliseconds && matches!(self.file, OnnxFile::Bytes(_))
     }
 
     /// The model with its style weights as constants, bound to a size.
@@ -215,6 +219,10 @@ impl Generator for OrtGenerator {
         self.active().input()
     }
 
+    fn recurrent(&mut self) -> Option<(TensorMut<'_>, Option<TensorMut<'_>>)> {
+        self.active().recurrent()
+    }
+
     fn run(&mut self) -> Result<()> {
         self.active().run()
     }
@@ -227,20 +235,32 @@ impl Generator for OrtGenerator {
     }
 }
 
-fn attempts(name: &str) -> Result<Vec<&'static Provider>> {
-    if name != AUTO {
-        return Ok(vec![Provider::find(name)?]);
-    }
+/// The providers to try in turn, and the one that is not waited for.
+fn attempts(config: &SessionConfig) -> Result<(Vec<&'static Provider>, Option<&'static str>)> {
     // A failing query means an unusual build of the library: then it does not have the provider.
-    Ok(PROVIDERS.iter().filter(|p| p.in_auto && (p.is_built_in)().unwrap_or(false)).collect())
+    let built_in = |p: &&Provider| (p.is_built_in)().unwrap_or(false);
+    let auto = || PROVIDERS.iter().filter(|p| p.in_auto).filter(built_in);
+    let wanted = match config.provider.as_str() {
+        AUTO => auto().collect(),
+        name => vec![Provider::find(name)?],
+    };
+    let slow = wanted.iter().copied().filter(built_in).find(|p| p.preparation == Preparation::Minutes);
+    Ok(match slow {
+        Some(slow) if !config.waits => {
+            (auto().filter(|p| p.preparation != Preparation::Minutes).collect(), Some(slow.name))
+        }
+        _ => (wanted, None),
+    })
 }
 
-fn commit(environment: &Environment, provider: &Provider, config: &SessionConfig, file: &OnnxFile) -> Result<Session> {
-    let mut builder = configure(Session::builder(environment)?, provider, config)?;
-    match file {
-        OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
-        OnnxFile::WithExternalData(path) => Ok(builder.commit_from_file(path)?),
-    }
+fn commit(environment: &Environment, provider: &Provider, config: &SessionConfig, file: &OnnxFile) -> Result<Shared> {
+    session(file, provider.name, config, || {
+        let mut builder = configure(Session::builder(environment)?, provider, config)?;
+        match file {
+            OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
+            OnnxFile::WithExternalData(path) => Ok(builder.commit_from_file(path)?),
+        }
+    })
 }
 
 /// Threads do not spin while they wait: on a live source that costs three times the processor time.
@@ -260,33 +280,4 @@ fn configure(mut builder: SessionBuilder, provider: &Provider, config: &SessionC
 /// A builder's error carries the builder, which cannot cross threads; the message can.
 fn plain(error: ort::Error<SessionBuilder>) -> anyhow::Error {
     anyhow!("{error}")
-}
-
-/// Precedence: properties, then the file's metadata, then the `.modelinfo` file.
-fn settle(session: &Session, overrides: &Hints, modelinfo: &Hints) -> Result<Contract> {
-    let metadata = session.metadata()?;
-    let pairs = metadata.custom_keys()?.into_iter().filter_map(|key| Some((key.clone(), metadata.custom(&key)?)));
-    let facts = ModelFacts {
-        inputs: session.inputs().iter().map(facts_of).collect(),
-        outputs: session.outputs().iter().map(facts_of).collect(),
-        metadata: pairs.collect(),
-    };
-    let said = Hints::from_metadata(&facts.metadata)?;
-    Contract::resolve(&facts, &overrides.clone().or(said).or(modelinfo.clone()))
-}
-
-fn facts_of(outlet: &Outlet) -> TensorFacts {
-    let name = outlet.name().to_owned();
-    let ValueType::Tensor { ty, shape, dimension_symbols } = outlet.dtype() else {
-        return TensorFacts { name, element: None, type_name: outlet.dtype().to_string(), dims: vec![] };
-    };
-    let element = match ty {
-        TensorElementType::Float32 => Some(Element::F32),
-        TensorElementType::Float16 => Some(Element::F16),
-        TensorElementType::Uint8 => Some(Element::U8),
-        _ => None,
-    };
-    let dim = |(d, symbol): (&i64, &String)| if *d < 0 { Dim::Free(symbol.clone()) } else { Dim::Fixed(*d) };
-    let dims = shape.iter().zip(dimension_symbols.iter()).map(dim).collect();
-    TensorFacts { name, element, type_name: ty.to_string(), dims }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::facts::{Dim, ModelFacts, TensorFacts};
 use super::hints::{Hints, TensorHints, key};
+use super::recurrent::{Confidence, Recurrent, is_previous};
 use super::style_weights::{self, StyleWeights};
 use crate::tensor::layout::{Axes, Channels, Element, Format, Range};
 
@@ -53,6 +54,8 @@ pub struct Contract {
     pub output: PictureTensor,
     /// A second picture: the style, fed once.
     pub style: Option<PictureTensor>,
+    /// What a recurrent model is fed of what was shown last.
+    pub recurrent: Option<Recurrent>,
     /// The weights that mix the model's styles.
     pub style_weights: Option<StyleWeights>,
     /// The names of its styles; empty: it does not tell.
@@ -76,7 +79,9 @@ impl Contract {
 
     fn build(facts: &ModelFacts, hints: &Hints) -> Result<Self> {
         let mut guesses = Vec::new();
-        let pictures: Vec<_> = facts.inputs.iter().filter(|t| axes_of(t, hints.input.axes).is_some()).collect();
+        let pictures = || facts.inputs.iter().filter(|t| axes_of(t, hints.input.axes).is_some());
+        let previous = pictures().find(|t| is_previous(&t.name));
+        let pictures: Vec<_> = pictures().filter(|t| Some(*t) != previous).collect();
         let (first, second) = match pictures[..] {
             [] => bail!("no input can take a picture: {WANTED}"),
             [only] => (only, None),
@@ -92,9 +97,12 @@ impl Contract {
         let output = picture(output, &output_hints, Direction::Output, &mut guesses)?;
         let style = second.map(|t| picture(t, &hints.input, Direction::Input, &mut guesses)).transpose()?;
         let others = || facts.inputs.iter().filter(|t| *t != first && Some(*t) != second);
+        let recurrent = previous.map(|t| recurrent(t, hints.input.axes, facts, &output)).transpose()?;
         let style_weights = others().find_map(StyleWeights::of);
         let styles = style_weights::names(style_weights.as_ref(), &hints.styles)?;
         let others = others().filter(|t| style_weights.as_ref().is_none_or(|w| w.name != t.name));
+        let fed = recurrent.iter().flat_map(Recurrent::names).collect::<Vec<_>>();
+        let others = others.filter(|t| !fed.contains(&t.name.as_str()));
         let scalars: Result<Vec<_>> = others.map(|t| scalar(t, &hints.scalars, &mut guesses)).collect();
         let scalars = scalars?;
         for name in hints.scalars.keys() {
@@ -104,7 +112,8 @@ impl Contract {
                 key::SCALAR_INPUTS
             );
         }
-        Ok(Self { input, output, style, style_weights, styles, scalars, size_multiple: hints.size_multiple, guesses })
+        let size_multiple = hints.size_multiple;
+        Ok(Self { input, output, style, recurrent, style_weights, styles, scalars, size_multiple, guesses })
     }
 }
 
@@ -187,6 +196,28 @@ fn likely_range(element: Element, axes: Axes) -> Range {
         (Element::U8, _) | (_, true) => Range::BYTE,
         (_, false) => Range::SIGNED,
     }
+}
+
+/// What comes back has the range and channels of the painting.
+fn recurrent(
+    tensor: &TensorFacts,
+    hint: Option<Axes>,
+    facts: &ModelFacts,
+    output: &PictureTensor,
+) -> Result<Recurrent> {
+    let (Some(axes), Some(element)) = (axes_of(tensor, hint), tensor.element) else {
+        bail!("{tensor} cannot hold a picture of layout {hint:?}");
+    };
+    let (_, y, x) = axes.positions();
+    let previous = PictureTensor {
+        name: tensor.name.clone(),
+        element,
+        format: Format { axes, ..output.format },
+        width: tensor.dims[x].fixed(),
+        height: tensor.dims[y].fixed(),
+    };
+    let maps: Result<Vec<_>> = facts.inputs.iter().map(|t| Confidence::of(t, axes)).collect();
+    Ok(Recurrent { previous, confidence: maps?.into_iter().flatten().next() })
 }
 
 fn scalar(tensor: &TensorFacts, values: &BTreeMap<String, f32>, guesses: &mut Vec<String>) -> Result<ScalarInput> {
@@ -301,6 +332,23 @@ mod tests {
                 assert!(error.contains(&tensor.to_string()), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn recurrent_inputs_are_known_by_name() {
+        let inputs =
+            [float("x", &[1, 3, -1, -1]), float("previous", &[1, 3, -1, -1]), float("confidence", &[1, 1, -1, -1])];
+        let outputs = [float("y", &[1, 3, -1, -1])];
+        let mut hints = Hints::default();
+        hints.set(key::OUTPUT_RANGE, "-1,1").unwrap();
+        let contract = Contract::resolve(&facts(&inputs, &outputs), &hints).unwrap();
+        assert_eq!((contract.input.name.as_str(), contract.style, contract.scalars.len()), ("x", None, 0));
+        let recurrent = contract.recurrent.unwrap();
+        assert_eq!(recurrent.previous.format.range, Range::SIGNED, "what comes back is a painting");
+        assert_eq!(recurrent.confidence.unwrap().dims(8, 6), [1, 1, 6, 8]);
+        let bad = [inputs[0].clone(), inputs[1].clone(), float("confidence", &[1, 2, -1, -1])];
+        let error = format!("{:#}", Contract::resolve(&facts(&bad, &outputs), &hints).unwrap_err());
+        assert!(error.contains("no confidence map: expected one channel"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod hints;
 pub mod onnx_edit;
 pub mod onnx_file;
+pub mod recurrent;
 pub mod style_weights;
 
 pub use contract::Contract;

@@ -17,29 +17,47 @@ struct Job {
     old: Pyramid,
     search: Search,
     check: Check,
-    field: Field,
-    seen: Resemblance,
+    back: Motion,
+    ahead: Motion,
+    looks_ahead: bool,
     took: Duration,
+}
+
+/// Motion from one frame to another, and what they have in common.
+#[derive(Debug, Default)]
+pub struct Motion {
+    /// Motion and trust.
+    pub field: Field,
+    /// What the frames have in common.
+    pub seen: Resemblance,
 }
 
 impl Job {
     fn run(&mut self) {
         let started = Instant::now();
-        let flow = self.search.run(&self.new, &self.old);
-        if let (Some(new), Some(old)) = (self.new.levels().first(), self.old.levels().first()) {
-            self.seen = self.check.run(new, old, flow, &mut self.field);
+        find(&mut self.search, &mut self.check, (&self.new, &self.old), &mut self.back);
+        if self.looks_ahead {
+            find(&mut self.search, &mut self.check, (&self.old, &self.new), &mut self.ahead);
         }
         self.took = started.elapsed();
     }
 }
 
+/// The way from every pixel of the first picture to its place in the second.
+fn find(search: &mut Search, check: &mut Check, (from, to): (&Pyramid, &Pyramid), motion: &mut Motion) {
+    let flow = search.run(from, to);
+    if let (Some(from), Some(to)) = (from.levels().first(), to.levels().first()) {
+        motion.seen = check.run(from, to, flow, &mut motion.field);
+    }
+}
+
 /// What a frame has to do with the one before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Estimate<'a> {
-    /// Motion and trust.
-    pub field: &'a Field,
-    /// What the frames have in common.
-    pub seen: Resemblance,
+    /// From the frame back to the one before. It may be swapped for another: the next frame writes it anew.
+    pub back: &'a mut Motion,
+    /// From the one before to the frame, if that was asked for.
+    pub ahead: Option<&'a Motion>,
     /// How long the search and the check took.
     pub took: Duration,
 }
@@ -79,8 +97,9 @@ impl Estimator {
         self.has_old = false;
     }
 
-    /// Takes a frame and sets the thread to work on it. Every call must be followed by [`Estimator::estimate`].
-    pub fn begin<S: Sample>(&mut self, image: &Image<S>) {
+    /// Takes a frame and sets the thread to work on it: the motion back to the frame before and, with `looks_ahead`,
+    /// from that one to this.
+    pub fn begin<S: Sample>(&mut self, image: &Image<S>, looks_ahead: bool) {
         self.collect();
         let shape = image.shape();
         if self.size != (shape.width, shape.height) {
@@ -88,6 +107,7 @@ impl Estimator {
         }
         let mut job = self.job.take().unwrap_or_default();
         job.new.take(image, step(shape.width, shape.height));
+        job.looks_ahead = looks_ahead;
         if !self.has_old {
             self.job = Some(job);
             return;
@@ -125,8 +145,9 @@ impl Estimator {
     /// What was found for the frame of the last [`Estimator::begin`]; nothing for the first after a reset.
     pub fn estimate(&mut self) -> Option<Estimate<'_>> {
         self.collect();
-        let job = self.job.as_ref().filter(|_| self.has_old)?;
-        Some(Estimate { field: &job.field, seen: job.seen, took: job.took })
+        let job = self.job.as_mut().filter(|_| self.has_old)?;
+        let ahead = job.looks_ahead.then_some(&job.ahead);
+        Some(Estimate { back: &mut job.back, ahead, took: job.took })
     }
 
     /// The frame becomes the one that the next is compared with.

@@ -2,8 +2,11 @@
 //!
 //! Comes in: frames and their paintings. Goes out: the paintings, steadier.
 
+pub mod balance;
+pub mod blender;
 pub mod confidence;
 pub mod estimator;
+pub mod finish;
 pub mod meter;
 pub mod metrics;
 pub mod motion;

@@ -13,6 +13,17 @@ pub enum Change {
     Cut,
 }
 
+impl Change {
+    /// What two frames by themselves look like.
+    pub fn of(seen: Resemblance) -> Self {
+        match seen {
+            Resemblance { lost, .. } if lost > LOST_AT_CUT => Change::Cut,
+            Resemblance { brighter, .. } if brighter.abs() > FLASH => Change::Flash,
+            _ => Change::None,
+        }
+    }
+}
+
 /// More cells than this hardly trusted: another scene.
 const LOST_AT_CUT: f32 = 0.6;
 /// A jump of the mean brightness (0..=255) beyond this is a flash; a fade takes smaller steps.
@@ -29,11 +40,7 @@ pub struct Watch {
 impl Watch {
     /// What happened on the way to a new frame.
     pub fn judge(&mut self, seen: Resemblance) -> Change {
-        let change = match seen {
-            Resemblance { lost, .. } if lost > LOST_AT_CUT => Change::Cut,
-            Resemblance { brighter, .. } if brighter.abs() > FLASH => Change::Flash,
-            _ => Change::None,
-        };
+        let change = Change::of(seen);
         self.flashing = if change == Change::Flash { self.flashing + 1 } else { 0 };
         match change {
             Change::Flash if self.flashing > LONGEST_FLASH => {

@@ -1,15 +1,15 @@
-//! The blend of the new painting with the history of earlier ones.
+//! What is shown of the paintings: every one blended with those before, and, if asked, the one after.
 //!
-//! Comes in: a frame, then its painting, planar RGB `f32` in 0..=1. Goes out: the painting to show. The history is
-//! carried along the motion of the frames (temporal accumulation as in Yang et al. 2020, "A Survey of Temporal
-//! Antialiasing Techniques"; motion as trust in it after Ruder et al. 2018).
+//! Comes in: a frame, then its painting, planar RGB `f32` in 0..=1. Goes out: the painting to show. Motion is searched
+//! on a thread of its own from the moment a frame comes in.
 
 use std::time::Duration;
 
-use super::estimator::Estimator;
-use super::meter::{Errors, Meter};
-use super::scene_cut::{Change, Watch};
-use super::warp::{Canvas, Carrier, Finish, Pixel, Weights, finish};
+use super::blender::{Blender, Found};
+use super::estimator::{Estimate, Estimator, Motion};
+use super::meter::Errors;
+use super::scene_cut::Change;
+use super::warp::{Canvas, Pixel, Weights};
 use crate::image::{Image, Sample};
 
 /// How the history is used.
@@ -43,9 +43,15 @@ impl Smoothing {
 
     /// The share of history where it agrees with the painting, and where it does not. At 0.75: 0.72 and 0.92; never so
     /// much that the picture freezes.
-    fn weights(self) -> Weights {
+    pub(super) fn weights(self) -> Weights {
         let amount = self.amount.clamp(0.0, 1.0);
         Weights { low: 0.96 * amount, high: amount.powf(0.29).min(0.97) }
+    }
+
+    /// The same for the painting of the frame after: at most half, so that the frame itself leads.
+    pub(super) fn weights_ahead(self) -> Weights {
+        let Weights { low, high } = self.weights();
+        Weights { low: 0.5 * low, high: 0.5 * high }
     }
 }
 
@@ -65,7 +71,7 @@ pub struct Report {
 }
 
 impl Report {
-    const NOTHING: Report = Report {
+    pub(super) const NOTHING: Report = Report {
         change: Change::Cut,
         trust: 0.0,
         errors: Errors { raw: 0.0, shown: 0.0 },
@@ -74,72 +80,62 @@ impl Report {
     };
 }
 
-/// Detail of the shown painting that is asked for, as a share of the raw one's.
-const DETAIL: f32 = 0.91;
-/// How fast the sharpening rises with what is missing, and where it ends.
-const SLOPE: f32 = 3.4;
-const STRONGEST: f32 = 2.0;
-/// Makes up for the blur of one bicubic warp.
-const KEPT: f32 = 0.18;
+/// Share of the picture that may have come into view since the last painting before another one is due.
+const MOST_UNCOVERED: f32 = 0.25;
 
-/// Share of the difference in mean colour that is taken off with every frame.
-const LIFT: f32 = 0.3;
-
-/// Holds the history.
-#[derive(Debug)]
+/// The stabilizer: motion, history, and the frame that waits for the next one.
+#[derive(Debug, Default)]
 pub struct Stabilizer {
-    /// What was shown last; for the average it is the history.
-    shown: Vec<f32>,
-    canvas: Option<Canvas>,
-    method: Method,
     estimator: Estimator,
-    watch: Watch,
-    meter: Meter,
-    carrier: Carrier,
-    history: Vec<Pixel>,
-    blend: Vec<Pixel>,
-    blur: Vec<f32>,
-    column: Vec<Pixel>,
-    report: Report,
+    blender: Blender,
+    looks_ahead: bool,
+    held: Held,
+    uncovered: f32,
 }
 
-impl Default for Stabilizer {
-    fn default() -> Self {
-        Self {
-            shown: Vec::new(),
-            canvas: None,
-            method: Method::None,
-            estimator: Estimator::default(),
-            watch: Watch::default(),
-            meter: Meter::default(),
-            carrier: Carrier::default(),
-            history: Vec::new(),
-            blend: Vec::new(),
-            blur: Vec::new(),
-            column: Vec::new(),
-            report: Report::NOTHING,
-        }
-    }
+/// With lookahead: the frame before the last one seen, not shown yet.
+#[derive(Debug, Default)]
+struct Held {
+    full: bool,
+    /// Empty for a frame that was not painted.
+    painting: Vec<f32>,
+    motion: Motion,
+    took: Option<Duration>,
+    shown: Vec<f32>,
+    scratch: Vec<Pixel>,
 }
 
 impl Stabilizer {
     /// Forgets the history: the next painting is shown as it is. The memory is kept.
     pub fn reset(&mut self) {
-        self.canvas = None;
+        self.blender.forget();
         self.estimator.reset();
-        self.meter.reset();
-        self.report = Report::NOTHING;
+        self.held.full = false;
+        self.uncovered = 0.0;
+    }
+
+    /// Keeps the history even where nothing is blended: for frames that are carried on, and recurrent models.
+    pub fn keep_history(&mut self, keep: bool) {
+        self.blender.keeps = keep;
+    }
+
+    /// Whether frames wait for the next one: then [`Stabilizer::steady_behind`] takes the place of
+    /// [`Stabilizer::steady`]. A change forgets the history.
+    pub fn look_ahead(&mut self, ahead: bool) {
+        if std::mem::replace(&mut self.looks_ahead, ahead) != ahead {
+            self.reset();
+        }
     }
 
     /// What became of the last frame.
     pub fn report(&self) -> Report {
-        self.report
+        self.blender.report
     }
 
     /// Takes a frame before it is painted, so that its motion is found meanwhile.
     pub fn observe<S: Sample>(&mut self, image: &Image<S>, smoothing: Smoothing) {
-        if smoothing.method == Method::Motion && !smoothing.is_off() {
-            self.estimator.begin(image);
+        if self.blender.keeps || self.looks_ahead || (smoothing.method == Method::Motion && !smoothing.is_off()) {
+            self.estimator.begin(image, self.looks_ahead);
         }
     }
 
@@ -148,129 +144,102 @@ impl Stabilizer {
     /// A painting of another size, or another method, starts a new history. `fresh` must be finite and of
     /// 3 x width x height values.
     pub fn steady<'a>(&'a mut self, fresh: &'a [f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
-        if smoothing.is_off() {
+        if smoothing.is_off() && !self.blender.keeps {
             self.reset();
             return fresh;
         }
-        if self.canvas != Some(canvas) || self.method != smoothing.method {
-            self.canvas = None;
-            self.method = smoothing.method;
+        self.uncovered = 0.0;
+        let (shown, waits) = self.blender.blend(fresh, found(&self.estimator.estimate()), canvas, smoothing);
+        if !waits {
+            self.estimator.accept();
         }
-        match smoothing.method {
-            Method::Motion => self.follow(fresh, canvas, smoothing),
-            _ => self.average(fresh, canvas, smoothing),
-        }
+        shown
     }
 
-    fn average<'a>(&'a mut self, fresh: &[f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
-        if self.canvas.replace(canvas).is_none() {
-            self.shown.clear();
-            self.shown.extend_from_slice(fresh);
-            return &self.shown;
-        }
-        let share = 1.0 - smoothing.amount.min(1.0);
-        for (old, new) in self.shown.iter_mut().zip(fresh) {
-            *old += (new - *old) * share;
-        }
-        &self.shown
+    /// Whether the frame of the last [`Stabilizer::observe`] may be shown by carrying the history on, without a
+    /// painting of its own: not at a cut or in another light, nor when too much has come into view.
+    pub fn can_carry(&mut self, canvas: Canvas) -> bool {
+        let has_history = self.blender.has_history(canvas) || self.held.full;
+        let Some(found) = self.estimator.estimate().filter(|_| has_history) else { return false };
+        self.uncovered += found.back.seen.lost;
+        Change::of(found.back.seen) == Change::None && self.uncovered < MOST_UNCOVERED
     }
 
-    fn follow<'a>(&'a mut self, fresh: &'a [f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
-        let started = std::time::Instant::now();
-        let had_history = self.canvas.replace(canvas).is_some();
-        let found = self.estimator.estimate();
-        let change = found.map_or(Change::Cut, |found| self.watch.judge(found.seen));
-        self.report = Report { change, errors: self.meter.errors(), ..Report::NOTHING };
-        if let Some(found) = found {
-            (self.report.trust, self.report.motion) = (found.seen.trust, found.took);
+    /// The history carried on to a frame that is not painted; nothing without a history.
+    pub fn carry(&mut self, canvas: Canvas) -> Option<&[f32]> {
+        let estimate = self.estimator.estimate()?;
+        let shown = self.blender.slide(estimate.back, estimate.took, canvas)?;
+        self.estimator.accept();
+        Some(shown)
+    }
+
+    /// What a recurrent model is fed: what was shown last (planar), carried to the frame of the last
+    /// [`Stabilizer::observe`], and the trust in it, 0..=1; both are 0 where there is none.
+    pub fn guide(&mut self, canvas: Canvas, previous: &mut [f32], confidence: &mut [f32]) {
+        self.blender.guide(found(&self.estimator.estimate()), canvas, previous, confidence);
+    }
+
+    /// With lookahead: takes a painting (`None` for a frame that is to be carried) and returns what to show of the
+    /// frame before; nothing for the first.
+    pub fn steady_behind(&mut self, fresh: Option<&[f32]>, canvas: Canvas, smoothing: Smoothing) -> Option<&[f32]> {
+        if fresh.is_some() {
+            self.uncovered = 0.0;
         }
-        match (change, found) {
-            // The history waits for the light to come back, and so does the frame that it belongs to.
-            (Change::Flash, _) if had_history => return fresh,
-            (Change::None, Some(found)) if had_history => {
-                let weights = smoothing.weights();
-                let into = (&mut self.blend[..], &mut self.blur[..]);
-                self.carrier.carry(canvas, found.field, &self.history, fresh, weights, into);
+        let (held, estimate) = (&mut self.held, self.estimator.estimate());
+        let shown = match held.full {
+            true => {
+                let ahead = estimate.as_ref().and_then(|e| e.ahead);
+                if let (Some(next), Some(ahead), false) = (fresh, ahead, held.painting.is_empty()) {
+                    let Held { painting, scratch, .. } = held;
+                    self.blender.ease(painting, next, ahead, canvas, smoothing, scratch);
+                }
+                held.show(&mut self.blender, canvas, smoothing)
             }
-            _ => {
-                self.meter.reset();
-                self.estimator.accept();
-                self.restart(fresh, canvas);
-                return fresh;
-            }
-        }
-        let missing = DETAIL * detail_planar(fresh, canvas) / detail(&self.blend, canvas.width).max(1e-6) - 1.0;
-        let lift = (mean_planar(fresh, canvas) - mean(&self.blend, canvas.width)) * LIFT;
-        let how = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
-        self.shown.resize(fresh.len(), 0.0);
-        finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.shown, &mut self.history);
-        if let Some(found) = self.estimator.estimate() {
-            self.meter.look(canvas, found.field, fresh, &self.shown);
+            false => false,
+        };
+        copy(fresh.unwrap_or_default(), &mut held.painting);
+        (held.full, held.took) = (true, estimate.as_ref().map(|e| e.took));
+        if let Some(estimate) = estimate {
+            std::mem::swap(&mut held.motion, estimate.back);
         }
         self.estimator.accept();
-        self.report.blend = started.elapsed();
-        &self.shown
+        shown.then(|| &self.held.shown[..])
     }
 
-    /// The painting becomes the history.
-    fn restart(&mut self, fresh: &[f32], canvas: Canvas) {
-        let area = canvas.width * canvas.height;
-        self.blend.resize(area, Pixel::ZERO);
-        self.blur.resize(area, 0.0);
-        self.history.clear();
-        let (red, rest) = fresh.split_at(area);
-        let (green, blue) = rest.split_at(area);
-        let pixels =
-            red.iter().zip(green).zip(blue).map(|((r, g), b)| Pixel::new([*r, *g, *b, 0.0].map(|v| v.clamp(0.0, 1.0))));
-        self.history.extend(pixels);
+    /// With lookahead: what to show of the last frame, to which no next one comes. Forgets the history.
+    pub fn drain(&mut self, canvas: Canvas, smoothing: Smoothing) -> Option<&[f32]> {
+        let shown = self.held.full && self.held.show(&mut self.blender, canvas, smoothing);
+        self.reset();
+        shown.then(|| &self.held.shown[..])
     }
 }
 
-/// Rows between those that detail is measured in.
-const EVERY: usize = 4;
-
-/// Sum of the absolute Laplacian of green over every fourth row.
-fn detail(pixels: &[Pixel], width: usize) -> f32 {
-    let row = |y: usize| pixels[y * width..(y + 1) * width].iter().map(|p| p.as_array()[1]);
-    detail_of_rows(pixels.len() / width, row)
-}
-
-/// The same of a planar painting.
-fn detail_planar(planar: &[f32], canvas: Canvas) -> f32 {
-    let green = &planar[canvas.width * canvas.height..];
-    let row = |y: usize| green[y * canvas.width..(y + 1) * canvas.width].iter().map(|v| v.clamp(0.0, 1.0));
-    detail_of_rows(canvas.height, row)
-}
-
-fn detail_of_rows<I: Iterator<Item = f32>>(height: usize, row: impl Fn(usize) -> I) -> f32 {
-    let mut sum = 0.0;
-    for y in (1..height.saturating_sub(1)).step_by(EVERY) {
-        let middle = row(y).zip(row(y).skip(1)).zip(row(y).skip(2));
-        let beside = row(y - 1).skip(1).zip(row(y + 1).skip(1));
-        sum += middle.zip(beside).map(|(((a, b), c), (d, e))| (a + c + d + e - 4.0 * b).abs()).sum::<f32>();
+impl Held {
+    /// What to show of the frame that waited.
+    fn show(&mut self, blender: &mut Blender, canvas: Canvas, smoothing: Smoothing) -> bool {
+        let found = self.took.map(|took| (&self.motion, took));
+        if self.painting.is_empty() {
+            let slid = found.and_then(|(motion, took)| blender.slide(motion, took, canvas));
+            return slid.map(|slid| copy(slid, &mut self.shown)).is_some();
+        }
+        let (shown, waits) = blender.blend(&self.painting, found, canvas, smoothing);
+        copy(shown, &mut self.shown);
+        if waits && let Some((motion, took)) = found {
+            // The motion to come starts at this frame.
+            blender.slide(motion, took, canvas);
+        }
+        true
     }
-    sum
 }
 
-/// Mean colour of every fourth row.
-fn mean(pixels: &[Pixel], width: usize) -> Pixel {
-    let rows = pixels.chunks_exact(width).step_by(EVERY);
-    let count = rows.len() * width;
-    rows.flatten().fold(Pixel::ZERO, |sum, p| sum + *p) * RGB * (1.0 / count as f32)
+fn copy(from: &[f32], to: &mut Vec<f32>) {
+    to.clear();
+    to.extend_from_slice(from);
 }
 
-/// The same of a planar painting.
-fn mean_planar(planar: &[f32], canvas: Canvas) -> Pixel {
-    let mut mean = [0.0; 4];
-    for (mean, plane) in mean.iter_mut().zip(planar.chunks_exact(canvas.width * canvas.height)) {
-        let rows = plane.chunks_exact(canvas.width).step_by(EVERY);
-        let count = rows.len() * canvas.width;
-        *mean = rows.flatten().map(|v| v.clamp(0.0, 1.0)).sum::<f32>() / count as f32;
-    }
-    Pixel::new(mean)
+fn found<'a>(estimate: &'a Option<Estimate<'a>>) -> Found<'a> {
+    estimate.as_ref().map(|e| (&*e.back, e.took))
 }
-
-const RGB: Pixel = Pixel::new([1.0, 1.0, 1.0, 0.0]);
 
 #[cfg(test)]
 mod tests {

@@ -102,47 +102,114 @@ impl Carrier {
         weights: Weights,
         (blend, blur): (&mut [Pixel], &mut [f32]),
     ) {
+        let (red, rest) = fresh.split_at(canvas.width * canvas.height);
+        let (green, blue) = rest.split_at(canvas.width * canvas.height);
+        self.walk(canvas, field, history, Reach::Trusted, |at, found| {
+            let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
+            (blend[at], blur[at]) = match found {
+                Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
+                None => (new, 0.0),
+            };
+        });
+    }
+
+    /// The `history` carried along the motion, whether it can be trusted or not; for a frame that is not painted.
+    pub fn slide(
+        &mut self,
+        canvas: Canvas,
+        field: &Field,
+        history: &[Pixel],
+        (blend, blur): (&mut [Pixel], &mut [f32]),
+    ) {
+        self.walk(canvas, field, history, Reach::Everywhere, |at, found| {
+            if let Some(found) = found {
+                (blend[at], blur[at]) = (unit(found.pixel), found.blur);
+            }
+        });
+    }
+
+    /// The `history` carried along the motion (planar), and the trust in it: what a recurrent model is fed. Both are 0
+    /// where there is nothing to trust.
+    pub fn guide(
+        &mut self,
+        canvas: Canvas,
+        field: &Field,
+        history: &[Pixel],
+        (previous, confidence): (&mut [f32], &mut [f32]),
+    ) {
+        let (red, rest) = previous.split_at_mut(canvas.width * canvas.height);
+        let (green, blue) = rest.split_at_mut(canvas.width * canvas.height);
+        self.walk(canvas, field, history, Reach::Trusted, |at, found| {
+            let (pixel, trust) = found.map_or((Pixel::ZERO, 0.0), |found| (unit(found.pixel), found.trust));
+            let [r, g, b, _] = pixel.to_array();
+            (red[at], green[at], blue[at], confidence[at]) = (r, g, b, trust.min(1.0));
+        });
+    }
+
+    /// Looks up every pixel of the painting where it was in the `history`, row after row.
+    #[inline(always)]
+    fn walk(
+        &mut self,
+        canvas: Canvas,
+        field: &Field,
+        history: &[Pixel],
+        reach: Reach,
+        mut visit: impl FnMut(usize, Option<Found>),
+    ) {
         self.prepare(canvas, field);
         let (width, height) = (canvas.width, canvas.height);
         let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
         let scale = Pixel::new([scale(canvas.picture.0, field.width), scale(canvas.picture.1, field.height), 1.0, 0.0]);
         let least = Pixel::new([0.0, 0.0, LEAST, 0.0]);
         let most = Pixel::new([(width - 1) as f32, (height - 1) as f32, f32::MAX, 0.0]);
-        let (red, rest) = fresh.split_at(width * height);
-        let (green, blue) = rest.split_at(width * height);
         for y in 0..height {
             self.take_row(field, y);
-            let line = y * width..(y + 1) * width;
-            let (red, green, blue) = (&red[line.clone()], &green[line.clone()], &blue[line.clone()]);
-            let (target, blur) = (&mut blend[line.clone()], &mut blur[line]);
             for x in 0..width {
-                let new = unit(Pixel::new([red[x], green[x], blue[x], 0.0]));
                 let Between { low, share } = self.columns[x];
                 let (left, right) = (self.row[low as usize], self.row[low as usize + 1]);
                 // Column, row and trust, side by side.
-                let at = (left + (right - left) * share) * scale + Pixel::new([x as f32, y as f32, 0.0, 0.0]);
-                if !(at.simd_ge(least) & at.simd_le(most)).all() {
-                    (target[x], blur[x]) = (new, 0.0);
+                let mut at = (left + (right - left) * share) * scale + Pixel::new([x as f32, y as f32, 0.0, 0.0]);
+                if reach == Reach::Everywhere {
+                    at = at.fast_max(Pixel::ZERO).fast_min(most);
+                } else if !(at.simd_ge(least) & at.simd_le(most)).all() {
+                    visit(y * width + x, None);
                     continue;
                 }
                 let whole = (at + ON_PIXEL).fast_trunc_int();
                 let fraction = at - Pixel::from_i32x4(whole);
                 let [column, line, ..] = whole.to_array();
                 let place = (column as usize, line as usize);
-                let old = match (fraction.simd_le(ON_PIXEL) | BOTH_AXES).all() {
+                let pixel = match (fraction.simd_le(ON_PIXEL) | BOTH_AXES).all() {
                     true => history[place.1 * width + place.0],
                     false => sample(history, width, height, place, fraction),
                 };
-                target[x] = mixed(new, old, at.to_array()[2], weights);
                 let [fx, fy, ..] = (fraction * (Pixel::ONE - fraction) * 4.0).to_array();
-                blur[x] = fx.max(fy).max(0.0);
+                let found = Found { pixel, trust: at.to_array()[2], blur: fx.max(fy).max(0.0) };
+                visit(y * width + x, Some(found));
             }
         }
     }
 }
 
+/// Which pixels of the history are looked up.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    /// Those that can be trusted and lie inside.
+    Trusted,
+    /// All; beyond the border is what lies on it.
+    Everywhere,
+}
+
+/// A pixel of the history, where it was.
+struct Found {
+    pixel: Pixel,
+    trust: f32,
+    /// Strength of the blur that the interpolation left, 0..=1.
+    blur: f32,
+}
+
 #[inline(always)]
-fn unit(pixel: Pixel) -> Pixel {
+pub(super) fn unit(pixel: Pixel) -> Pixel {
     pixel.fast_max(Pixel::ZERO).fast_min(Pixel::ONE)
 }
 
@@ -192,53 +259,4 @@ fn weigh(taps: [&[Pixel; 4]; 4], wx: [f32; 4], wy: [f32; 4]) -> Pixel {
     let wx = wx.map(Pixel::splat);
     let line = |[a, b, c, d]: &[Pixel; 4]| *a * wx[0] + *b * wx[1] + *c * wx[2] + *d * wx[3];
     line(taps[0]) * wy[0] + line(taps[1]) * wy[1] + line(taps[2]) * wy[2] + line(taps[3]) * wy[3]
-}
-
-/// What is done to the blend.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Finish {
-    /// What is shown: makes up for the detail that averaging takes from the painting; 0 is none.
-    pub shown: f32,
-    /// What is kept, where the warp's interpolation blurred: so that blur does not add up from frame to frame.
-    pub kept: f32,
-    /// Added to what is kept: takes the history's mean colour after the painting's, so that it cannot drift.
-    pub lift: Pixel,
-}
-
-/// Fine detail above this is sharpened less and less, so that edges get no halos.
-const COARSE: f32 = 0.02;
-
-/// From the blend: the painting to show (planar) and the history to keep.
-pub fn finish(
-    width: usize,
-    blend: &[Pixel],
-    blur: &[f32],
-    how: Finish,
-    column: &mut Vec<Pixel>,
-    shown: &mut [f32],
-    history: &mut [Pixel],
-) {
-    let height = blend.len() / width;
-    column.resize(width, Pixel::ZERO);
-    let (red, rest) = shown.split_at_mut(width * height);
-    let (green, blue) = rest.split_at_mut(width * height);
-    for y in 0..height {
-        let line = |y: usize| &blend[y * width..(y + 1) * width];
-        let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(height - 1)));
-        for (((sum, a), b), c) in column.iter_mut().zip(above).zip(here).zip(below) {
-            *sum = *a + *b + *b + *c;
-        }
-        let row = y * width..(y + 1) * width;
-        let (red, green, blue) = (&mut red[row.clone()], &mut green[row.clone()], &mut blue[row.clone()]);
-        let (kept, blur, column) = (&mut history[row.clone()], &blur[row], &column[..width]);
-        for x in 0..width {
-            let (left, middle, right) = (column[x.saturating_sub(1)], column[x], column[(x + 1).min(width - 1)]);
-            let here = here[x];
-            let fine = here - (left + middle + middle + right) * (1.0 / 16.0);
-            let (show, hold) = (how.shown * here.to_array()[3], how.kept * blur[x]);
-            let sharp = (here + fine * show / (fine.abs() * (1.0 / COARSE) + Pixel::ONE)).to_array();
-            kept[x] = unit(here + fine * hold + how.lift);
-            (red[x], green[x], blue[x]) = (sharp[0], sharp[1], sharp[2]);
-        }
-    }
 }

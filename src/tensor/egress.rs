@@ -35,6 +35,26 @@ fn convert_row<T: Number>(row: ArrayView1<T>, target: &mut [f32], scale: f32, of
     }
 }
 
+/// The way back: planar RGB in 0..=1 into a tensor of a model's range and orders.
+///
+/// # Errors
+/// Lengths that are not 3 x width x height.
+pub fn from_planar<T: Number>(planar: &[f32], format: &Format, size: (usize, usize), data: &mut [T]) -> Result<()> {
+    let (width, height) = size;
+    let length = data.len();
+    let wrong = || format!("tensors of {length} elements for 3x{height}x{width}");
+    ensure!(planar.len() == 3 * width * height, wrong());
+    let mut view = format.view_mut(data, width, height).with_context(wrong)?;
+    for (channel, plane) in planar.chunks_exact(width * height).enumerate() {
+        let mut target = view.index_axis_mut(Axis(0), format.channels.index(channel));
+        let (scale, offset) = (format.range.scale[channel], format.range.offset[channel]);
+        for (row, source) in target.rows_mut().into_iter().zip(plane.chunks_exact(width)) {
+            row.into_iter().zip(source).for_each(|(t, v)| *t = T::from_f32(v * scale + offset));
+        }
+    }
+    Ok(())
+}
+
 /// Whether no value is NaN or infinite.
 pub fn all_finite(values: &[f32]) -> bool {
     const LANES: usize = 16;
@@ -95,6 +115,9 @@ mod tests {
                 ingest(&image, &mut tensor, &format, &place).unwrap();
                 let mut planar = vec![0f32; 3 * 64];
                 to_planar(&tensor, &format, (8, 8), &mut planar).unwrap();
+                let mut again = vec![0f32; 3 * 64];
+                from_planar(&planar, &format, (8, 8), &mut again).unwrap();
+                assert!(tensor.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-3), "{format:?}");
                 let mut back = vec![0u8; 105];
                 let (r, rest) = back.split_at_mut(35);
                 let (g, b) = rest.split_at_mut(35);

@@ -74,6 +74,21 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Pushes the picture again and again until what comes out is as `wanted`: a change that is made ready beside.
+    pub fn frame_until(&mut self, picture: usize, mut wanted: impl FnMut(&[[u8; 3]]) -> bool) -> Vec<[u8; 3]> {
+        let started = std::time::Instant::now();
+        while started.elapsed() < std::time::Duration::from_secs(60) {
+            let shown = self.frame(picture);
+            if wanted(&shown) {
+                return shown;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        panic!("nothing changed for a minute");
+    }
+}
+
 /// The pixels of an RGB buffer.
 pub fn triples(buffer: &gst::Buffer, info: &VideoInfo) -> Vec<[u8; 3]> {
     let map = buffer.map_readable().unwrap();

@@ -1,0 +1,140 @@
+//! Loading a generator: at the start, and on a thread beside the one that paints.
+//!
+//! Comes in: the settings. Goes out: a painter that goes by them, bound to the frames' size and rehearsed.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_video::VideoInfo;
+
+use super::error;
+use super::imp::StyleTransfer;
+use super::log::CAT;
+use super::painter::Painter;
+use super::settings::Settings;
+use crate::geometry::InferenceSize;
+use crate::inference::Generator;
+use crate::inference::config::ModelSource;
+use crate::inference::provider::Precision;
+use crate::inference::session::OrtGenerator;
+use crate::stylizer::Stylizer;
+
+/// What a painter was loaded for. Another key needs another painter.
+#[derive(Clone, PartialEq, Default)]
+pub struct Key {
+    /// [`super::settings::Revisions::model`].
+    pub model: u64,
+    /// [`super::settings::Revisions::size`].
+    pub size: u64,
+    /// How often caps were negotiated.
+    pub caps: u64,
+    /// How much smaller the governor wants paintings.
+    pub divisor: u32,
+    /// The model; `None` for settings that name none.
+    pub source: Option<ModelSource>,
+    /// Whether a provider was, or is to be, waited for.
+    pub waited: bool,
+}
+
+/// A painter on its way.
+pub struct Loading {
+    /// What it is for.
+    pub key: Key,
+    /// The settings that it is loaded by.
+    pub settings: Settings,
+    thread: JoinHandle<Result<Painter>>,
+}
+
+impl Loading {
+    /// Whether [`Loading::answer`] comes at once.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the painter.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn answer(self) -> Result<Painter> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow!("the thread that loads the model ended early")))
+    }
+}
+
+impl StyleTransfer {
+    fn plugin_folder(&self) -> Option<PathBuf> {
+        let file = self.obj().factory()?.plugin()?.filename()?;
+        Some(file.parent()?.to_owned())
+    }
+
+    /// Loads the model that the settings name. Also returns the provider that was not waited for.
+    pub(super) fn load(&self, settings: &Settings, waits: bool) -> Result<(Painter, Option<&'static str>)> {
+        settings.check()?;
+        let mut config = settings.session_config(self.plugin_folder())?;
+        config.waits = waits;
+        let generator = OrtGenerator::load(&settings.source()?, &config)?;
+        for guess in &generator.contract().guesses {
+            gst::info!(CAT, imp = self, "{guess}");
+        }
+        for refusal in &generator.refusals {
+            // The library was built for this provider: whoever installed it expects it to be used.
+            let text = format!(
+                "execution provider '{}' cannot be used: {}; '{}' computes instead",
+                refusal.provider,
+                refusal.reason,
+                generator.provider()
+            );
+            error::warn(&self.obj(), &text);
+        }
+        if config.precision == Precision::Fp16 && !generator.provider_row().half_precision {
+            let provider = generator.provider();
+            error::warn(
+                &self.obj(),
+                &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
+            );
+        }
+        if settings.lookahead > 0 && generator.contract().recurrent.is_some() {
+            error::warn(&self.obj(), "property 'lookahead': a recurrent model needs every frame shown before the next");
+        }
+        let postponed = generator.postponed;
+        let mut painter = Painter::new(Stylizer::new(Box::new(generator)));
+        painter.set_style(&settings.style_mix()?, Duration::ZERO).context("property 'style'")?;
+        Ok((painter, postponed))
+    }
+
+    /// Makes a painter ready for frames of `info`, at 1/`divisor` of the size that the settings name.
+    pub(super) fn negotiate(
+        &self,
+        painter: &mut Painter,
+        info: &VideoInfo,
+        settings: &Settings,
+        divisor: u32,
+    ) -> Result<()> {
+        let mut wish = settings.inference_size()?;
+        if divisor > 1 {
+            wish = InferenceSize::Scale(1.0 / f64::from(divisor));
+        }
+        painter.negotiate(info, wish)?;
+        let (size, provider) = (painter.size(), painter.stylizer().generator().provider());
+        gst::info!(CAT, imp = self, "painting at {}x{} on '{provider}'", size.0, size.1);
+        Ok(())
+    }
+
+    /// Loads on a thread of its own, for frames of `info`.
+    pub(super) fn load_beside(&self, key: Key, info: VideoInfo, settings: Settings) -> Result<Loading> {
+        let (element, theirs) = (self.obj().clone(), settings.clone());
+        let (divisor, waits) = (key.divisor, key.waited || settings.provider_wait);
+        let work = move || {
+            let this = element.imp();
+            let (mut painter, _) = this.load(&theirs, waits)?;
+            this.negotiate(&mut painter, &info, &theirs, divisor)?;
+            painter.rehearse()?;
+            Ok(painter)
+        };
+        let thread = std::thread::Builder::new().name("styletransfer-load".into()).spawn(work)?;
+        Ok(Loading { key, settings, thread })
+    }
+}

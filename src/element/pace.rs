@@ -1,0 +1,109 @@
+//! Keeping time: which frames are painted, at which size, and what the pipeline is told of it.
+//!
+//! Comes in: the frames' times, quality-of-service events, the settings. Goes out: a plan for every frame.
+
+use std::time::Duration;
+
+use gst_video::VideoInfo;
+
+use super::latency::LatencyMeter;
+use super::settings::{FrameSettings, GovernorSetting};
+use crate::governor::{Governor, Step};
+use crate::stylizer::Pace;
+
+/// The plan for one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Whether it needs a painting of its own.
+    pub pace: Pace,
+    /// Paintings are this much smaller than `inference-size` says.
+    pub divisor: u32,
+}
+
+/// Keeps time.
+#[derive(Debug, Default)]
+pub struct Pacer {
+    governor: Option<Governor>,
+    /// Size of the frames, and their rate in the caps.
+    frame: (usize, usize),
+    rate: f64,
+    live: Option<bool>,
+    since_painted: u32,
+    /// What is told of the latency.
+    pub latency: LatencyMeter,
+}
+
+impl Pacer {
+    /// Frames of another size or rate come.
+    pub fn negotiated(&mut self, info: &VideoInfo) {
+        let fps = info.fps();
+        self.rate = if fps.denom() > 0 { f64::from(fps.numer()) / f64::from(fps.denom()) } else { 0.0 };
+        let frame = (info.width() as usize, info.height() as usize);
+        if std::mem::replace(&mut self.frame, frame) != frame {
+            self.governor = None;
+        }
+    }
+
+    /// Another stream: it may be live or not.
+    pub fn restart(&mut self) {
+        (self.governor, self.live) = (None, None);
+    }
+
+    /// Whether the source is live; `ask` is called once for a stream.
+    pub fn is_live(&mut self, ask: impl FnOnce() -> bool) -> bool {
+        *self.live.get_or_insert_with(ask)
+    }
+
+    /// The plan for the next frame. `hurry`: it is late already.
+    pub fn plan(&mut self, settings: &FrameSettings, hurry: bool) -> Plan {
+        let governed = match settings.governor {
+            GovernorSetting::Off => false,
+            GovernorSetting::Auto => true,
+            GovernorSetting::Live => self.live == Some(true),
+        };
+        if !governed {
+            self.governor = None;
+        } else if self.governor.is_none() {
+            self.governor = Some(Governor::new(self.frame.0, self.frame.1));
+        }
+        let step = self.step().unwrap_or(Step::FULL);
+        let interval = step.interval.max(settings.interval);
+        let due = self.since_painted + 1 >= interval && !(hurry && governed && self.since_painted < LONGEST_HURRY);
+        let pace = match (due, interval > 1 || governed) {
+            (true, false) => Pace::Every,
+            (true, true) => Pace::Paint,
+            (false, _) => Pace::Carry,
+        };
+        Plan { pace, divisor: if settings.has_size { 1 } else { step.divisor } }
+    }
+
+    /// A frame was painted, or carried.
+    pub fn done(&mut self, painted: bool) {
+        self.since_painted = if painted { 0 } else { self.since_painted + 1 };
+    }
+
+    /// The governor's step, while it governs.
+    pub fn step(&self) -> Option<Step> {
+        self.governor.as_ref().map(Governor::step)
+    }
+
+    /// Whether a late frame is better carried or painted smaller than dropped.
+    pub fn can_hurry(&self) -> bool {
+        self.governor.as_ref().is_some_and(Governor::can_go_down)
+    }
+
+    /// A frame took so long. Returns the new step when it changes.
+    pub fn took(&mut self, took: Duration, late: bool, settings: &FrameSettings) -> Option<Step> {
+        let rate = if settings.target_fps > 0.0 { settings.target_fps } else { self.rate };
+        let frame = if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO };
+        self.governor.as_mut()?.frame(took, frame, late)
+    }
+
+    /// Time between frames by the caps; nothing for a varying rate.
+    pub fn frame_time(&self) -> Duration {
+        if self.rate > 0.0 { Duration::from_secs_f64(1.0 / self.rate) } else { Duration::ZERO }
+    }
+}
+
+/// So many late frames in a row are carried; then one is painted even if it is late.
+const LONGEST_HURRY: u32 = 4;

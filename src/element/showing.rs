@@ -1,0 +1,224 @@
+//! One frame: what to show of it, whatever happens, and what the pipeline is told.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_video::{VideoFrameExt, VideoInfo};
+
+use super::convert::FrameOut;
+use super::imp::StyleTransfer;
+use super::loading::Key;
+use super::painter::Painter;
+use super::running::{Running, lock};
+use super::settings::FrameSettings;
+use super::stage::{FrameControls, Frames};
+use super::stats::Shown;
+use crate::stylizer::{Controls, Outcome, Pace};
+
+impl StyleTransfer {
+    /// New caps: everything is made ready for frames of `info`.
+    pub(super) fn settle(&self, info: &VideoInfo) -> Result<()> {
+        let settings = self.settings();
+        let mut running = lock(&self.running);
+        let running = &mut *running;
+        running.pacer.negotiated(info);
+        running.fade = None;
+        let painter = running.painter.as_mut().context("no model is loaded")?;
+        self.negotiate(painter, info, &settings, 1)?;
+        let rehearsed = painter.rehearse()?;
+        running.wanted.caps += 1;
+        let caps = running.wanted.caps;
+        running.key = Key { caps, size: settings.revisions.size, divisor: 1, ..running.key.clone() };
+        let latency = running.pacer.latency.start(rehearsed);
+        self.tell_latency(latency, running);
+        self.configured(running);
+        Ok(())
+    }
+
+    /// Shows a frame in `to`: painted, carried, or as it came. With `lookahead` the first frame has nothing to show yet.
+    ///
+    /// # Errors
+    /// What would be wrong with every frame: none negotiated, or memory of another size.
+    pub(super) fn show(&self, frames: Frames, to: Option<&mut FrameOut>, lookahead: bool) -> Result<()> {
+        let started = Instant::now();
+        let settings = lock(&self.settings).of_frame();
+        let mut running = lock(&self.running);
+        let running = &mut *running;
+        if settings.mix.strength <= 0.0 {
+            running.reset();
+            return self.show_original(frames, to, started);
+        }
+        running.pacer.is_live(|| self.source_is_live());
+        let late = self.is_late(frames);
+        let plan = running.pacer.plan(&settings, late);
+        self.catch_up(running, &settings, plan.divisor);
+        if frames.next.buffer().flags().contains(gst::BufferFlags::DISCONT) && !lookahead {
+            running.reset();
+        }
+        let time = frames.next.buffer().pts().map(Duration::from);
+        let stylizer = Controls { smoothing: settings.smoothing, time, pace: plan.pace, lookahead };
+        let controls = FrameControls { mix: settings.mix, stylizer };
+        match self.watched(|| paint(running, frames, controls)) {
+            Ok(Some(painted)) => {
+                if let (Some(painter), Some(to)) = (painted.by(running), to) {
+                    painter.leave(to);
+                }
+                running.pacer.done(matches!(painted.how, Shown::Inferred(_)));
+                self.account(running, &settings, painted.how, started, late);
+                Ok(())
+            }
+            Ok(None) => self.show_original(frames, to, started),
+            Err(problem) => {
+                running.complaints.warn(&self.obj(), &format!("frames are shown as they came: {problem:#}"));
+                self.rescue(running, frames, to, controls)
+            }
+        }
+    }
+
+    /// What there is to show when the model has failed: with lookahead the frame before may be painted, else the original.
+    fn rescue(
+        &self,
+        running: &mut Running,
+        frames: Frames,
+        to: Option<&mut FrameOut>,
+        controls: FrameControls,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let painter = running.painter.as_mut().context("no model is loaded")?;
+        let drained = controls.stylizer.lookahead && painter.drain(frames.shown, controls).unwrap_or(false);
+        match to {
+            Some(to) if drained => painter.leave(to),
+            to => self.show_original(frames, to, started)?,
+        }
+        running.reset();
+        Ok(())
+    }
+
+    pub(super) fn show_original(&self, frames: Frames, to: Option<&mut FrameOut>, started: Instant) -> Result<()> {
+        if let Some(to) = to {
+            frames.shown.copy(to)?;
+            lock(&self.stats).shown(Shown::Original, started.elapsed(), Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Counts a frame, and lets the governor and the latency follow.
+    fn account(&self, running: &mut Running, settings: &FrameSettings, how: Shown, started: Instant, late: bool) {
+        let took = started.elapsed();
+        let report = running.painter.as_ref().map(|p| p.stylizer().temporal_report());
+        let steadies = !settings.smoothing.is_off();
+        {
+            let mut stats = lock(&self.stats);
+            stats.shown(how, took, report.map_or(Duration::ZERO, |r| r.blend));
+            if let Some(report) = report.filter(|_| steadies) {
+                stats.steadied(report);
+            }
+        }
+        if let Some(step) = running.pacer.took(took, late, settings) {
+            let structure = gst::Structure::builder("styletransfer-governor")
+                .field("step", format!("1/{}@{}", step.divisor, step.interval))
+                .field("divisor", step.divisor)
+                .field("interval", step.interval)
+                .field("frame-ms", took.as_secs_f64() * 1e3)
+                .build();
+            gst::info!(super::log::CAT, imp = self, "{structure}");
+            self.post(structure);
+        }
+        if let Some(latency) = running.pacer.latency.frame(took) {
+            self.tell_latency(latency, running);
+        }
+        self.hurries.store(running.pacer.can_hurry(), Ordering::Relaxed);
+        let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
+        lock(&self.stats).governed(running.pacer.step(), latency);
+        if let Some(stats) = lock(&self.stats).due(settings.stats_interval) {
+            self.post(stats);
+        }
+    }
+
+    fn tell_latency(&self, processing: Duration, running: &Running) {
+        let waiting = if lock(&self.settings).lookahead > 0 && !running.is_recurrent() {
+            running.pacer.frame_time()
+        } else {
+            Duration::ZERO
+        };
+        let told = (processing + waiting).as_nanos() as u64;
+        if self.latency.swap(told, Ordering::Relaxed) != told {
+            let element = self.obj();
+            // Without a bus nobody wants to know.
+            let _ = element.post_message(gst::message::Latency::builder().src(&*element).build());
+        }
+    }
+
+    fn source_is_live(&self) -> bool {
+        let mut query = gst::query::Latency::new();
+        self.obj().sink_pad().peer_query(&mut query) && query.result().0
+    }
+
+    fn is_late(&self, frames: Frames) -> bool {
+        let Some(earliest) = *lock(&self.earliest) else { return false };
+        let segment = self.obj().segment();
+        let time = segment.downcast_ref::<gst::ClockTime>().and_then(|s| s.to_running_time(frames.next.buffer().pts()));
+        time.is_some_and(|time| time < earliest)
+    }
+
+    /// Takes note of how late frames are downstream. True if the element itself does something about it.
+    pub(super) fn heed(&self, qos: &gst::event::Qos) -> bool {
+        let (_, _, diff, timestamp) = qos.get();
+        let Some(timestamp) = timestamp else { return false };
+        *lock(&self.earliest) = match diff {
+            // As late as it was, and as long again to catch up.
+            diff if diff > 0 => Some(timestamp + gst::ClockTime::from_nseconds(2 * diff as u64)),
+            _ => None,
+        };
+        self.hurries.load(Ordering::Relaxed)
+    }
+}
+
+/// A frame that was painted.
+struct Painted {
+    how: Shown,
+    /// Whether the painter before has it: with lookahead the new one is a frame behind.
+    old: bool,
+}
+
+impl Painted {
+    fn by<'a>(&self, running: &'a Running) -> Option<&'a Painter> {
+        match self.old {
+            true => running.fade.as_ref().map(|fade| &fade.painter),
+            false => running.painter.as_ref(),
+        }
+    }
+}
+
+/// Paints with what is running, and with what was running before while that fades out. `None`: nothing to show yet.
+fn paint(running: &mut Running, frames: Frames, controls: FrameControls) -> Result<Option<Painted>> {
+    let old = running.fade.as_mut().and_then(|fade| {
+        // The old painting is carried along: two inferences a frame would be late.
+        let controls = FrameControls { stylizer: Controls { pace: Pace::Carry, ..controls.stylizer }, ..controls };
+        shown(fade.painter.paint(frames, controls).ok()?)
+    });
+    let painter = running.painter.as_mut().context("no model is loaded")?;
+    let outcome = painter.paint(frames, controls)?;
+    ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
+    let Some(how) = shown(outcome) else { return Ok(old.map(|how| Painted { how, old: true })) };
+    if let Some(fade) = &mut running.fade {
+        let share = fade.share(controls.stylizer.time);
+        match share < 1.0 && old.is_some() {
+            true => painter.fade_from(&fade.painter, share)?,
+            false => running.fade = None,
+        }
+    }
+    Ok(Some(Painted { how, old: false }))
+}
+
+fn shown(outcome: Outcome) -> Option<Shown> {
+    match outcome {
+        Outcome::Painted(took) => Some(Shown::Inferred(took)),
+        Outcome::Carried => Some(Shown::Carried),
+        Outcome::Held(_) | Outcome::NotFinite => None,
+    }
+}

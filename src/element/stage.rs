@@ -1,0 +1,208 @@
+//! Converters and frames of one negotiation: from a pad's frame to the generator's size and back.
+//!
+//! Comes in: the frame. Goes out: the painting at the frame's size, as planes of our own, and from there into a pad's
+//! frame. A painting that is smaller than the frame takes its edges from the frame.
+
+use anyhow::Result;
+use gst_video::VideoInfo;
+
+use super::convert::{Converter, FrameIn, FrameOut, Plane, Work};
+use crate::geometry::Size;
+use crate::mix::{Mix, mix};
+use crate::stylizer::{Controls, Geometry, Outcome, Stylizer};
+use crate::upsample::Guided;
+
+/// What is read anew for every frame.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameControls {
+    /// How much of the original stays.
+    pub mix: Mix,
+    /// What the stylizer does.
+    pub stylizer: Controls,
+}
+
+/// The frames that one call is about. Without lookahead both are the same.
+#[derive(Clone, Copy)]
+pub struct Frames<'a> {
+    /// The one to paint.
+    pub next: &'a FrameIn<'a>,
+    /// The one to show.
+    pub shown: &'a FrameIn<'a>,
+}
+
+/// The stage.
+pub struct Stage {
+    info: VideoInfo,
+    enter: Converter,
+    original: Work,
+    painting: Work,
+    full: Option<FullSize>,
+    leave: Converter,
+}
+
+/// For paintings of another size than the frame.
+struct FullSize {
+    enter: Converter,
+    original: Work,
+    painting: Work,
+    grow: Grow,
+}
+
+/// How the painting comes to the frame's size.
+enum Grow {
+    Resize(Converter),
+    Guided(Box<Guide>),
+}
+
+/// The frame's lightness at both sizes.
+struct Guide {
+    enter: Converter,
+    shrink: Converter,
+    large: Work,
+    small: Work,
+    guided: Guided,
+}
+
+impl Stage {
+    /// For frames of `info` and a generator of this geometry.
+    ///
+    /// # Errors
+    /// Formats or sizes that GStreamer cannot convert.
+    pub fn new(info: &VideoInfo, geometry: Geometry) -> Result<Self> {
+        let frame = (info.width() as usize, info.height() as usize);
+        let original = Work::new(info, geometry.input)?;
+        let painting = Work::new(info, geometry.output)?;
+        let enter = Converter::new(info, original.info())?;
+        let same = geometry.input == frame && geometry.output == frame;
+        let full = (!same).then(|| FullSize::new(info, frame, &painting)).transpose()?;
+        let leave = Converter::new(full.as_ref().map_or(painting.info(), |f| f.painting.info()), info)?;
+        Ok(Self { info: info.clone(), enter, original, painting, full, leave })
+    }
+
+    /// The frames' format.
+    pub fn info(&self) -> &VideoInfo {
+        &self.info
+    }
+
+    /// Paints; what there is to show lies in [`Stage::result`] then.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub fn paint<S: Plane>(
+        &mut self,
+        stylizer: &mut Stylizer,
+        frames: Frames,
+        controls: FrameControls,
+    ) -> Result<Outcome> {
+        self.enter.enter(frames.next, &mut self.original);
+        let into = &mut self.painting.image_mut()?;
+        let outcome = stylizer.process(&self.original.image::<S>()?, into, controls.stylizer)?;
+        if matches!(outcome, Outcome::Painted(_) | Outcome::Carried) {
+            self.finish::<S>(frames.shown, controls)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Paints the frame that was held; false if there is none.
+    ///
+    /// # Errors
+    /// As [`Stage::paint`].
+    pub fn drain<S: Plane>(
+        &mut self,
+        stylizer: &mut Stylizer,
+        held: &FrameIn,
+        controls: FrameControls,
+    ) -> Result<bool> {
+        let drained = stylizer.drain(&mut self.painting.image_mut::<S>()?, controls.stylizer.smoothing)?;
+        if drained {
+            self.finish::<S>(held, controls)?;
+        }
+        Ok(drained)
+    }
+
+    fn finish<S: Plane>(&mut self, shown: &FrameIn, controls: FrameControls) -> Result<()> {
+        let needs_original = !controls.mix.is_painting_alone() || self.info.has_alpha();
+        match &mut self.full {
+            Some(full) => full.finish::<S>(shown, &self.painting, needs_original.then_some(controls.mix)),
+            None if needs_original => {
+                if controls.stylizer.lookahead {
+                    self.enter.enter(shown, &mut self.original);
+                }
+                merge::<S>(&self.original, &mut self.painting, controls.mix)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The painting at the frame's size.
+    pub fn result(&self) -> &Work {
+        self.full.as_ref().map_or(&self.painting, |full| &full.painting)
+    }
+
+    /// Fades from another stage's painting: `share` is this one's.
+    ///
+    /// # Errors
+    /// Paintings of different sizes.
+    pub fn fade_from<S: Plane>(&mut self, other: &Work, share: f32) -> Result<()> {
+        let own = self.full.as_mut().map_or(&mut self.painting, |full| &mut full.painting);
+        let how = Mix { strength: share, preserve_color: false };
+        mix(&other.image::<S>()?, &mut own.image_mut()?, how);
+        Ok(())
+    }
+
+    /// The painting into a pad's frame.
+    pub fn leave(&self, to: &mut FrameOut) {
+        self.leave.leave(self.result(), to);
+    }
+}
+
+impl FullSize {
+    fn new(info: &VideoInfo, frame: Size, small: &Work) -> Result<Self> {
+        let (original, painting) = (Work::new(info, frame)?, Work::new(info, frame)?);
+        let smaller = small.size().0 < frame.0 && small.size().1 < frame.1;
+        let grow = match smaller {
+            true => Grow::Guided(Box::new(Guide::new(info, frame, small.size())?)),
+            false => Grow::Resize(Converter::new(small.info(), painting.info())?),
+        };
+        Ok(Self { enter: Converter::new(info, original.info())?, original, painting, grow })
+    }
+
+    fn finish<S: Plane>(&mut self, shown: &FrameIn, small: &Work, mix: Option<Mix>) -> Result<()> {
+        match &mut self.grow {
+            Grow::Resize(resize) => resize.resize(small, &mut self.painting),
+            Grow::Guided(guide) => guide.grow::<S>(shown, small, &mut self.painting)?,
+        }
+        let Some(mix) = mix else { return Ok(()) };
+        self.enter.enter(shown, &mut self.original);
+        merge::<S>(&self.original, &mut self.painting, mix)
+    }
+}
+
+impl Guide {
+    fn new(info: &VideoInfo, frame: Size, small: Size) -> Result<Self> {
+        let (large_grey, small_grey) = (Work::grey(info, frame)?, Work::grey(info, small)?);
+        Ok(Self {
+            enter: Converter::new(info, large_grey.info())?,
+            shrink: Converter::new(large_grey.info(), small_grey.info())?,
+            large: large_grey,
+            small: small_grey,
+            guided: Guided::new(small, frame),
+        })
+    }
+
+    fn grow<S: Plane>(&mut self, shown: &FrameIn, painting: &Work, into: &mut Work) -> Result<()> {
+        self.enter.enter(shown, &mut self.large);
+        self.shrink.resize(&self.large, &mut self.small);
+        let (light, guide) = (self.small.image::<S>()?, self.large.image::<S>()?);
+        self.guided.run(&painting.image::<S>()?, &light, &guide, &mut into.image_mut()?);
+        Ok(())
+    }
+}
+
+fn merge<S: Plane>(original: &Work, painting: &mut Work, how: Mix) -> Result<()> {
+    if !how.is_painting_alone() {
+        mix(&original.image::<S>()?, &mut painting.image_mut()?, how);
+    }
+    painting.copy_alpha(original);
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! The conductor: owns the generator, its geometry and the history; one call per frame.
+//!
+//! Comes in: an image of the size that [`Stylizer::prepare`] settled. Goes out: the painting.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::geometry::Size;
+use crate::image::{Image, ImageMut, Sample};
+use half::slice::HalfFloatSliceExt;
+
+use crate::inference::{Generator, TensorMut, TensorRef};
+use crate::style::{StyleFade, StyleMix};
+use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
+use crate::temporal::warp::Canvas;
+use crate::tensor::egress::{all_finite, from_planar, to_image, to_planar};
+use crate::tensor::ingest::{Number, ingest};
+use crate::tensor::layout::Format;
+use crate::tensor::placement::Placement;
+
+mod prepare;
+
+/// Sizes of the pictures that go into and come out of [`Stylizer::process`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Wanted of the input image.
+    pub input: Size,
+    /// Given in the output image.
+    pub output: Size,
+}
+
+/// How a frame went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// Painted; how long the generator took.
+    Painted(Duration),
+    /// Not painted, but shown as the painting of earlier frames, carried along the motion.
+    Carried,
+    /// With lookahead, the first frame: the output image is untouched and its painting comes with the next.
+    /// How long the generator took.
+    Held(Duration),
+    /// The generator gave NaN or infinity. The output image is untouched. With lookahead [`Stylizer::drain`] gives what
+    /// was held; otherwise the history is forgotten.
+    NotFinite,
+}
+
+/// Whether a frame needs a painting of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Every frame is painted.
+    Every,
+    /// This frame is painted, others are carried.
+    Paint,
+    /// Carried if that can be, else painted.
+    Carry,
+}
+
+/// What is wanted of one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Controls {
+    /// What the history is used for.
+    pub smoothing: Smoothing,
+    /// When the frame is shown: what a fade of styles goes by.
+    pub time: Option<Duration>,
+    /// Whether the frame needs a painting of its own.
+    pub pace: Pace,
+    /// Shows every frame one frame later, and so knows the next one. Not for recurrent models.
+    pub lookahead: bool,
+}
+
+impl Controls {
+    /// A picture for itself.
+    pub const STILL: Controls = Controls::every(Smoothing::OFF, None);
+
+    /// Every frame painted and shown at once.
+    pub const fn every(smoothing: Smoothing, time: Option<Duration>) -> Self {
+        Controls { smoothing, time, pace: Pace::Every, lookahead: false }
+    }
+}
+
+/// Paints frames.
+pub struct Stylizer {
+    generator: Box<dyn Generator>,
+    input: Placement,
+    output: Placement,
+    planar: Vec<f32>,
+    previous: Vec<f32>,
+    confidence: Vec<f32>,
+    stabilizer: Stabilizer,
+    style: StyleFade,
+}
+
+impl Stylizer {
+    /// A stylizer around a generator, with its first style; [`Stylizer::prepare`] comes next.
+    pub fn new(generator: Box<dyn Generator>) -> Self {
+        let nothing = Placement::centered((0, 0), (0, 0));
+        let (stabilizer, mut style) = (Stabilizer::default(), StyleFade::default());
+        let first = generator.contract().style_weights.as_ref().map(|w| w.first());
+        style.set(first.unwrap_or_default(), Duration::ZERO);
+        let (planar, previous, confidence) = Default::default();
+        Self { generator, input: nothing, output: nothing, planar, previous, confidence, stabilizer, style }
+    }
+
+    /// Chooses the style, over `fade` of the frames' time. A model of one unnamed style takes any.
+    ///
+    /// # Errors
+    /// A style that the model does not have; the old one stays.
+    pub fn set_style(&mut self, mix: &StyleMix, fade: Duration) -> Result<()> {
+        let contract = self.generator.contract();
+        if contract.styles.is_empty() {
+            return Ok(());
+        }
+        let weights = mix.weights(&contract.styles)?;
+        if contract.style_weights.is_none() {
+            return Ok(());
+        }
+        if fade.is_zero() {
+            self.stabilizer.reset();
+        }
+        self.style.set(weights, fade);
+        self.generator.set_style(self.style.now());
+        Ok(())
+    }
+
+    /// The generator.
+    pub fn generator(&self) -> &dyn Generator {
+        &*self.generator
+    }
+
+    /// What the history had to do with the last frame.
+    pub fn temporal_report(&self) -> Report {
+        self.stabilizer.report()
+    }
+
+    fn output_is_canonical(&self) -> bool {
+        let output = &self.generator.contract().output;
+        output.format.is_canonical() && output.element == crate::tensor::layout::Element::F32
+    }
+
+    /// Forgets what was painted before: called on every break in the stream.
+    pub fn reset(&mut self) {
+        self.stabilizer.reset();
+    }
+
+    /// Paints one frame. Nothing is allocated after the first frames of a size.
+    ///
+    /// # Errors
+    /// Images of other sizes than settled, or the runtime's error.
+    pub fn process<S: Sample>(
+        &mut self,
+        image: &Image<S>,
+        painting: &mut ImageMut<S>,
+        controls: Controls,
+    ) -> Result<Outcome> {
+        let recurrent = self.generator.contract().recurrent.is_some();
+        let ahead = controls.lookahead && !recurrent;
+        self.stabilizer.keep_history(recurrent || controls.pace != Pace::Every);
+        self.stabilizer.look_ahead(ahead);
+        self.generator.set_style(self.style.at(controls.time));
+        let canvas = self.canvas();
+        if controls.pace == Pace::Carry && !recurrent {
+            self.stabilizer.observe(image, controls.smoothing);
+            if self.stabilizer.can_carry(canvas) {
+                return self.carry(painting, controls.smoothing, ahead);
+            }
+        }
+        self.fill_input(image)?;
+        if controls.pace != Pace::Carry || recurrent {
+            self.stabilizer.observe(image, controls.smoothing);
+        }
+        if recurrent {
+            self.feed_back()?;
+        }
+        let started = Instant::now();
+        self.generator.run()?;
+        let took = started.elapsed();
+        let format = self.generator.contract().output.format;
+        let fresh = match self.generator.output() {
+            TensorRef::F32(tensor) if format.is_canonical() => tensor,
+            TensorRef::F32(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
+            TensorRef::F16(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
+            TensorRef::U8(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
+        };
+        if !all_finite(fresh) {
+            if !ahead {
+                self.stabilizer.reset();
+            }
+            return Ok(Outcome::NotFinite);
+        }
+        let shown = match ahead {
+            true => self.stabilizer.steady_behind(Some(fresh), canvas, controls.smoothing),
+            false => Some(self.stabilizer.steady(fresh, canvas, controls.smoothing)),
+        };
+        let Some(shown) = shown else { return Ok(Outcome::Held(took)) };
+        to_image(shown, &self.output, painting)?;
+        Ok(Outcome::Painted(took))
+    }
+
+    /// Runs the generator once on whatever its input holds, and tells how long it takes.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub fn rehearse(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        self.generator.run()?;
+        Ok(started.elapsed())
+    }
+
+    /// With lookahead: paints the last frame, to which no next one comes, and forgets the history. False if no frame was
+    /// held.
+    ///
+    /// # Errors
+    /// An image of another size than settled.
+    pub fn drain<S: Sample>(&mut self, painting: &mut ImageMut<S>, smoothing: Smoothing) -> Result<bool> {
+        let canvas = self.canvas();
+        let Some(shown) = self.stabilizer.drain(canvas, smoothing) else { return Ok(false) };
+        to_image(shown, &self.output, painting)?;
+        Ok(true)
+    }
+
+    fn canvas(&self) -> Canvas {
+        let (width, height) = self.output.tensor;
+        Canvas { width, height, origin: self.output.origin, picture: self.output.picture }
+    }
+
+    fn fill_input<S: Sample>(&mut self, image: &Image<S>) -> Result<()> {
+        let format = self.generator.contract().input.format;
+        match self.generator.input() {
+            TensorMut::F32(tensor) => ingest(image, tensor, &format, &self.input),
+            TensorMut::F16(tensor) => ingest(image, tensor, &format, &self.input),
+            TensorMut::U8(tensor) => ingest(image, tensor, &format, &self.input),
+        }
+    }
+
+    /// Feeds a recurrent model what was shown last.
+    fn feed_back(&mut self) -> Result<()> {
+        let (canvas, place) = (self.canvas(), self.input.tensor);
+        self.stabilizer.guide(canvas, &mut self.previous, &mut self.confidence);
+        let Some(inputs) = &self.generator.contract().recurrent else { return Ok(()) };
+        let format = inputs.previous.format;
+        let Some((picture, map)) = self.generator.recurrent() else { return Ok(()) };
+        match picture {
+            TensorMut::F32(tensor) => from_planar(&self.previous, &format, place, tensor)?,
+            TensorMut::F16(tensor) => from_planar(&self.previous, &format, place, tensor)?,
+            TensorMut::U8(tensor) => from_planar(&self.previous, &format, place, tensor)?,
+        }
+        match map {
+            Some(TensorMut::F32(tensor)) => tensor.copy_from_slice(&self.confidence),
+            Some(TensorMut::F16(tensor)) => tensor.convert_from_f32_slice(&self.confidence),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn carry<S: Sample>(&mut self, painting: &mut ImageMut<S>, smoothing: Smoothing, ahead: bool) -> Result<Outcome> {
+        let canvas = self.canvas();
+        let shown = match ahead {
+            true => self.stabilizer.steady_behind(None, canvas, smoothing),
+            false => self.stabilizer.carry(canvas),
+        };
+        to_image(shown.context("there is no history to carry")?, &self.output, painting)?;
+        Ok(Outcome::Carried)
+    }
+}
+
+fn planar<'a, T: Number>(tensor: &[T], format: &Format, place: &Placement, planar: &'a mut [f32]) -> Result<&'a [f32]> {
+    to_planar(tensor, format, place.tensor, planar)?;
+    Ok(planar)
+}
