@@ -17,6 +17,11 @@ pub struct Step {
 impl Step {
     /// Everything painted at full size.
     pub const FULL: Step = Step { divisor: 1, interval: 1 };
+
+    /// Share of the pixels that are painted.
+    pub fn work(self) -> f32 {
+        1.0 / (self.divisor.pow(2) * self.interval) as f32
+    }
 }
 
 /// The steps for frames of a size, from the best picture to the fastest.
@@ -39,6 +44,8 @@ const SETTLE: u32 = 4;
 const TOO_MUCH: f32 = 0.92;
 /// ...and a better step is tried when it is expected to take less than this.
 const ENOUGH: f32 = 0.7;
+/// Painting alone may take this much of a frame's time at the step to begin with.
+const ROOM: f32 = 0.45;
 /// Share of the work that depends on how much is painted.
 const DEPENDS: f32 = 0.75;
 /// How long a step must have held before a better one is tried, and how long at most after failures.
@@ -64,13 +71,15 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// A governor for frames of a size, at the best step.
-    pub fn new(width: usize, height: usize) -> Self {
+    /// A governor for frames of a size. `full` is the share of a frame's time that painting alone is expected to take at
+    /// full size: it begins at the step where that leaves room for the rest.
+    pub fn new(width: usize, height: usize, full: f32) -> Self {
         let steps = ladder(width, height);
+        let at = steps.iter().position(|step| full * step.work() < ROOM).unwrap_or(steps.len() - 1);
         Self {
             loads: vec![None; steps.len()],
             steps,
-            at: 0,
+            at,
             frames: 0,
             settling: SETTLE,
             spent: Duration::ZERO,
@@ -94,6 +103,11 @@ impl Governor {
     /// Whether there is a faster step.
     pub fn can_go_down(&self) -> bool {
         self.at + 1 < self.steps.len()
+    }
+
+    /// Whether the frame rate can be held: at the last step only if that is fast enough.
+    pub fn keeps_up(&self) -> bool {
+        self.can_go_down() || self.loads[self.at].is_none_or(|load| load < 1.0)
     }
 
     /// A frame was done in `took`, of the `frame` time that there is for one; `late` if it will be too late downstream.
@@ -143,8 +157,8 @@ impl Governor {
     /// The load to expect of the next better step: what it was lately, scaled to how fast the machine is now, or, if it
     /// was never measured, as if everything were in proportion to the pixels painted.
     fn expected_above(&self, load: f32) -> f32 {
-        let work = |step: Step| 1.0 / (step.divisor.pow(2) * step.interval) as f32;
-        let proportional = DEPENDS * load * work(self.steps[self.at - 1]) / work(self.steps[self.at]);
+        let more = self.steps[self.at - 1].work() / self.steps[self.at].work();
+        let proportional = DEPENDS * load * more;
         match self.loads[self.at - 1] {
             Some(before) if self.held < 2 * self.patience => before.max(load),
             // What was measured long ago says little about a machine that has other work now.
@@ -187,13 +201,13 @@ mod tests {
 
     #[test]
     fn a_fast_machine_stays_at_the_best_step() {
-        assert_eq!(play(&mut Governor::new(1280, 720), 60, machine(0.6, 0.1)), []);
+        assert_eq!(play(&mut Governor::new(1280, 720, 0.0), 60, machine(0.6, 0.1)), []);
     }
 
     #[test]
     fn a_slow_machine_gets_to_the_step_that_holds_within_two_seconds_and_stays() {
         for (full, fixed, wanted) in [(1.5, 0.2, 2), (4.0, 0.2, 3), (8.0, 0.3, 3), (14.0, 0.2, 3)] {
-            let mut governor = Governor::new(1280, 720);
+            let mut governor = Governor::new(1280, 720, 0.0);
             play(&mut governor, 2, machine(full, fixed));
             let load = machine(full, fixed)(governor.step());
             assert!(load <= 0.92, "{full} + {fixed}: {:?} takes {load}", governor.step());
@@ -205,7 +219,7 @@ mod tests {
 
     #[test]
     fn it_goes_up_again_when_the_machine_is_free() {
-        let mut governor = Governor::new(1280, 720);
+        let mut governor = Governor::new(1280, 720, 0.0);
         play(&mut governor, 5, machine(4.0, 0.2));
         assert!(governor.place() > 0);
         play(&mut governor, 60, machine(0.4, 0.1));
@@ -214,7 +228,7 @@ mod tests {
 
     #[test]
     fn on_the_brink_it_does_not_swing() {
-        let mut governor = Governor::new(1280, 720);
+        let mut governor = Governor::new(1280, 720, 0.0);
         // A step that is measured as just enough and then is too much, again and again.
         let calls = std::cell::Cell::new(0u32);
         let changes = play(&mut governor, 300, |s| {
@@ -235,8 +249,17 @@ mod tests {
     }
 
     #[test]
+    fn it_begins_where_painting_leaves_room() {
+        let first = |full: f32| Governor::new(1280, 720, full).step();
+        assert_eq!(first(0.3), Step::FULL);
+        assert_eq!(first(1.5), Step { divisor: 2, interval: 1 });
+        assert_eq!(first(3.0), Step { divisor: 3, interval: 1 });
+        assert_eq!(first(1e6), Step { divisor: 3, interval: 4 });
+    }
+
+    #[test]
     fn late_frames_call_for_a_faster_step_too() {
-        let mut governor = Governor::new(1280, 720);
+        let mut governor = Governor::new(1280, 720, 0.0);
         let step = (0..30).find_map(|_| governor.frame(FRAME / 2, FRAME, true));
         assert_eq!(step, Some(Step { divisor: 2, interval: 1 }));
     }

@@ -5,9 +5,10 @@
 //! applied to the lightness at full size, and what the lightness does not explain, the strokes, is interpolated as
 //! it is (residual interpolation, Kiku et al. 2013). So at the painting's own pixels nothing changes.
 
+use anyhow::Result;
 use wide::f32x4;
 
-use crate::image::{Image, ImageMut, Sample};
+use crate::image::{Image, ImageMut, Sample, Shape};
 
 /// Red, green, blue, spare.
 type Pixel = f32x4;
@@ -43,12 +44,58 @@ struct Between {
     share: f32,
 }
 
+/// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
+#[derive(Debug, Default)]
+pub struct Light {
+    size: (usize, usize),
+    pixels: Vec<u16>,
+    sums: Vec<f32>,
+}
+
+impl Light {
+    /// Takes the lightness of `frame` at `size`.
+    pub fn take<L: Sample>(&mut self, frame: &Image<L>, size: (usize, usize)) {
+        let large = frame.shape();
+        // Whole pixels: a cell begins where the one before ends.
+        let cell = |i: usize, small: usize, large: usize| {
+            let start = i * large / small;
+            start..((i + 1) * large / small).max(start + 1)
+        };
+        self.size = size;
+        self.pixels.resize(size.0 * size.1, 0);
+        self.sums.resize(large.width, 0.0);
+        for (y, target) in self.pixels.chunks_exact_mut(size.0).enumerate() {
+            let rows = cell(y, size.1, large.height);
+            self.sums.fill(0.0);
+            for row in rows.clone() {
+                self.sums.iter_mut().zip(frame.row(0, row)).for_each(|(sum, v)| *sum += v.to_f32());
+            }
+            for (x, target) in target.iter_mut().enumerate() {
+                let columns = cell(x, size.0, large.width);
+                let scale = 65535.0 / ((columns.len() * rows.len()) as f32 * f32::from(large.white));
+                *target = Sample::from_f32(self.sums[columns].iter().sum::<f32>() * scale);
+            }
+        }
+    }
+
+    /// As an image, the same in every plane.
+    ///
+    /// # Errors
+    /// Nothing was taken yet.
+    pub fn image(&self) -> Result<Image<'_, u16>> {
+        let shape = Shape { width: self.size.0, height: self.size.1, white: u16::MAX };
+        Image::new([&self.pixels; 3], [self.size.0; 3], shape)
+    }
+}
+
 /// The upsampler: tables and scratch of one pair of sizes.
 #[derive(Debug, Default)]
 pub struct Guided {
     columns: Vec<Between>,
     rows: Vec<Between>,
+    cells: Vec<Sums>,
     across: Vec<Sums>,
+    down: Vec<Sums>,
     lines: Vec<Line>,
     row: Vec<Line>,
 }
@@ -69,10 +116,10 @@ impl Guided {
 
     /// Fills `large` from `painting`. `light` is the frame's lightness at the painting's size, `guide` at that of
     /// `large`: the first plane of each.
-    pub fn run<S: Sample, L: Sample>(
+    pub fn run<S: Sample, K: Sample, L: Sample>(
         &mut self,
         painting: &Image<S>,
-        light: &Image<L>,
+        light: &Image<K>,
         guide: &Image<L>,
         large: &mut ImageMut<S>,
     ) {
@@ -100,61 +147,80 @@ impl Guided {
         }
     }
 
-    /// The lines at the painting's own pixels.
+    /// The lines at the painting's own pixels: sums along each row, and of those down each column, by what enters the
+    /// neighbourhood and what leaves it. At the border it is smaller.
     fn fit<S: Sample, L: Sample>(&mut self, painting: &Image<S>, light: &Image<L>) {
-        let shape = painting.shape();
-        let (width, height) = (shape.width, shape.height);
-        let pixel = |x: usize, y: usize| {
-            let scale = 1.0 / f32::from(shape.white);
-            let [r, g, b] = [0, 1, 2].map(|c| painting.row(c, y)[x].to_f32() * scale);
-            (Pixel::new([r, g, b, 0.0]), light.row(0, y)[x].to_f32() / f32::from(light.shape().white))
-        };
-        self.across.resize(width * height, Sums::default());
+        let Shape { width, height, .. } = painting.shape();
+        self.cells.resize(width, Sums::default());
+        self.across.resize((2 * RADIUS + 1) * width, Sums::default());
+        self.down.clear();
+        self.down.resize(width, Sums::default());
         self.lines.resize(width * height, Line::default());
-        // Sums along each row, then down each column, by what enters and what leaves the neighbourhood.
-        let at = |i: usize| {
-            let (p, l) = pixel(i % width, i / width);
-            Sums { painting: p, product: p * l, light: Pixel::new([l, l * l, 0.0, 0.0]) }
-        };
-        for y in 0..height {
-            let clamped = |x: isize| at(y * width + x.clamp(0, width as isize - 1) as usize);
-            let mut sum = Sums::default();
-            (-(RADIUS as isize)..=RADIUS as isize).for_each(|x| sum.add(clamped(x)));
-            for x in 0..width {
-                self.across[y * width + x] = sum;
-                sum.add(clamped((x + RADIUS + 1) as isize));
-                sum.take(clamped(x as isize - RADIUS as isize));
+        let slot = |y: usize| y % (2 * RADIUS + 1) * width..(y % (2 * RADIUS + 1) + 1) * width;
+        for y in 0..height + RADIUS {
+            if y > 2 * RADIUS {
+                let leaving = &self.across[slot(y)];
+                self.down.iter_mut().zip(leaving).for_each(|(sum, row)| sum.take(row));
             }
-        }
-        let count = 1.0 / ((2 * RADIUS + 1) * (2 * RADIUS + 1)) as f32;
-        for x in 0..width {
-            let clamped = |y: isize| self.across[y.clamp(0, height as isize - 1) as usize * width + x];
-            let mut sum = Sums::default();
-            (-(RADIUS as isize)..=RADIUS as isize).for_each(|y| sum.add(clamped(y)));
-            for y in 0..height {
-                let (p, l) = pixel(x, y);
-                let [mean, square, ..] = (sum.light * count).to_array();
-                let covariance = sum.product * count - sum.painting * count * mean;
-                let slope = covariance * (1.0 / ((square - mean * mean).max(0.0) + FLAT));
-                let slope = slope.fast_max(Pixel::splat(-STEEPEST)).fast_min(Pixel::splat(STEEPEST));
-                self.lines[y * width + x] = Line { slope, rest: p - slope * l };
-                sum.add(clamped((y + RADIUS + 1) as isize));
-                sum.take(clamped(y as isize - RADIUS as isize));
+            if y < height {
+                read_row(&mut self.cells, painting, light, y);
+                sum_along(&self.cells, &mut self.across[slot(y)]);
+                self.down.iter_mut().zip(&self.across[slot(y)]).for_each(|(sum, row)| sum.add(row));
+            }
+            if let Some(middle) = y.checked_sub(RADIUS) {
+                read_row(&mut self.cells, painting, light, middle);
+                let rows = (middle + RADIUS).min(height - 1) - middle.saturating_sub(RADIUS) + 1;
+                let lines = &mut self.lines[middle * width..(middle + 1) * width];
+                for (x, ((line, sum), cell)) in lines.iter_mut().zip(&self.down).zip(&self.cells).enumerate() {
+                    let columns = (x + RADIUS).min(width - 1) - x.saturating_sub(RADIUS) + 1;
+                    *line = sum.line(1.0 / (rows * columns) as f32, cell);
+                }
             }
         }
     }
 }
 
+/// A row as sums of one pixel each.
+fn read_row<S: Sample, L: Sample>(cells: &mut [Sums], painting: &Image<S>, light: &Image<L>, y: usize) {
+    let scale = 1.0 / f32::from(painting.shape().white);
+    let bright = 1.0 / f32::from(light.shape().white);
+    let [red, green, blue] = [0, 1, 2].map(|channel| painting.row(channel, y));
+    for ((((cell, r), g), b), l) in cells.iter_mut().zip(red).zip(green).zip(blue).zip(light.row(0, y)) {
+        let (p, l) = (Pixel::new([r.to_f32(), g.to_f32(), b.to_f32(), 0.0]) * scale, l.to_f32() * bright);
+        *cell = Sums { painting: p, product: p * l, light: Pixel::new([l, l * l, 0.0, 0.0]) };
+    }
+}
+
+fn sum_along(cells: &[Sums], sums: &mut [Sums]) {
+    let mut sum = Sums::default();
+    cells.iter().take(RADIUS).for_each(|cell| sum.add(cell));
+    for (x, target) in sums.iter_mut().enumerate() {
+        cells.get(x + RADIUS).into_iter().for_each(|cell| sum.add(cell));
+        *target = sum;
+        x.checked_sub(RADIUS).and_then(|x| cells.get(x)).into_iter().for_each(|cell| sum.take(cell));
+    }
+}
+
 impl Sums {
+    /// Least squares over `1 / share` pixels; exact at the pixel in the middle.
     #[inline(always)]
-    fn add(&mut self, other: Sums) {
+    fn line(&self, share: f32, middle: &Sums) -> Line {
+        let [mean, square, ..] = (self.light * share).to_array();
+        let covariance = self.product * share - self.painting * (share * mean);
+        let slope = covariance * (1.0 / ((square - mean * mean).max(0.0) + FLAT));
+        let slope = slope.fast_max(Pixel::splat(-STEEPEST)).fast_min(Pixel::splat(STEEPEST));
+        Line { slope, rest: middle.painting - slope * middle.light.as_array()[0] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, other: &Sums) {
         self.painting += other.painting;
         self.product += other.product;
         self.light += other.light;
     }
 
     #[inline(always)]
-    fn take(&mut self, other: Sums) {
+    fn take(&mut self, other: &Sums) {
         self.painting -= other.painting;
         self.product -= other.product;
         self.light -= other.light;
@@ -164,7 +230,6 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Shape;
 
     const SMALL: (usize, usize) = (32, 24);
 

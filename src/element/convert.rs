@@ -184,6 +184,21 @@ impl Converter {
     }
 }
 
+/// Threads of a conversion: more than four find little to do.
 fn config() -> gst_video::VideoConverterConfig {
-    gst_video::VideoConverterConfig::new()
+    let mut config = gst_video::VideoConverterConfig::new();
+    config.set_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(4)) as u32);
+    config
+}
+
+/// The lightness of a frame as it lies there, if its format has a plane of bytes for it.
+pub fn light_plane<'a>(frame: &'a FrameIn) -> Option<Image<'a, u8>> {
+    let (info, format) = (frame.info(), frame.format_info());
+    let plain = (format.is_yuv() || format.is_gray()) && !format.is_complex() && !format.is_tiled();
+    if !plain || info.comp_depth(0) != 8 || info.comp_pstride(0) != 1 {
+        return None;
+    }
+    let (plane, stride) = (frame.comp_data(0).ok()?, usize::try_from(frame.comp_stride(0)).ok()?);
+    let shape = Shape { width: info.width() as usize, height: info.height() as usize, white: 255 };
+    Image::new([plane; 3], [stride; 3], shape).ok()
 }

@@ -54,17 +54,29 @@ impl Pacer {
         *self.live.get_or_insert_with(ask)
     }
 
-    /// The plan for the next frame. `hurry`: it is late already.
-    pub fn plan(&mut self, settings: &FrameSettings, hurry: bool) -> Plan {
-        let governed = match settings.governor {
+    /// Whether the frame rate is held. Before the first frame of a stream [`Pacer::is_live`] must have been called.
+    pub fn governs(&self, settings: &FrameSettings) -> bool {
+        match settings.governor {
             GovernorSetting::Off => false,
             GovernorSetting::Auto => true,
             GovernorSetting::Live => self.live == Some(true),
-        };
+        }
+    }
+
+    /// Takes up the governor where painting a frame of full size takes about `full`.
+    pub fn begin(&mut self, settings: &FrameSettings, full: Duration) -> Step {
+        let frame = self.time_for(settings).as_secs_f32();
+        let share = if frame > 0.0 { full.as_secs_f32() / frame } else { 0.0 };
+        self.governor.insert(Governor::new(self.frame.0, self.frame.1, share)).step()
+    }
+
+    /// The plan for the next frame. `hurry`: it is late already.
+    pub fn plan(&mut self, settings: &FrameSettings, hurry: bool) -> Plan {
+        let governed = self.governs(settings);
         if !governed {
             self.governor = None;
         } else if self.governor.is_none() {
-            self.governor = Some(Governor::new(self.frame.0, self.frame.1));
+            self.begin(settings, Duration::ZERO);
         }
         let step = self.step().unwrap_or(Step::FULL);
         let interval = step.interval.max(settings.interval);
@@ -89,14 +101,19 @@ impl Pacer {
 
     /// Whether a late frame is better carried or painted smaller than dropped.
     pub fn can_hurry(&self) -> bool {
-        self.governor.as_ref().is_some_and(Governor::can_go_down)
+        self.governor.as_ref().is_some_and(Governor::keeps_up)
     }
 
     /// A frame took so long. Returns the new step when it changes.
     pub fn took(&mut self, took: Duration, late: bool, settings: &FrameSettings) -> Option<Step> {
-        let rate = if settings.target_fps > 0.0 { settings.target_fps } else { self.rate };
-        let frame = if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO };
+        let frame = self.time_for(settings);
         self.governor.as_mut()?.frame(took, frame, late)
+    }
+
+    /// The time that there is for a frame.
+    fn time_for(&self, settings: &FrameSettings) -> Duration {
+        let rate = if settings.target_fps > 0.0 { settings.target_fps } else { self.rate };
+        if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO }
     }
 
     /// Time between frames by the caps; nothing for a varying rate.

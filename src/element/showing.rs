@@ -17,7 +17,11 @@ use super::running::{Running, lock};
 use super::settings::FrameSettings;
 use super::stage::{FrameControls, Frames};
 use super::stats::Shown;
+use crate::governor::ladder;
 use crate::stylizer::{Controls, Outcome, Pace};
+
+/// What conversion, motion and blend take for each pixel, until it is measured.
+const BESIDE: Duration = Duration::from_nanos(15);
 
 impl StyleTransfer {
     /// New caps: everything is made ready for frames of `info`.
@@ -27,13 +31,25 @@ impl StyleTransfer {
         let running = &mut *running;
         running.pacer.negotiated(info);
         running.fade = None;
+        running.pacer.is_live(|| self.source_is_live());
+        let frame = settings.of_frame();
         let painter = running.painter.as_mut().context("no model is loaded")?;
-        self.negotiate(painter, info, &settings, 1)?;
+        let mut divisor = 1;
+        if running.pacer.governs(&frame) && !frame.has_size {
+            // How long a frame takes is found at the smallest size, where it takes least.
+            let smallest = ladder(info.width() as usize, info.height() as usize).last().map_or(1, |step| step.divisor);
+            self.negotiate(painter, info, &settings, smallest)?;
+            let full = painter.rehearse()? * smallest.pow(2);
+            divisor = running.pacer.begin(&frame, full).divisor;
+        }
+        self.negotiate(painter, info, &settings, divisor)?;
         let rehearsed = painter.rehearse()?;
         running.wanted.caps += 1;
+        running.wanted.divisor = divisor;
         let caps = running.wanted.caps;
-        running.key = Key { caps, size: settings.revisions.size, divisor: 1, ..running.key.clone() };
-        let latency = running.pacer.latency.start(rehearsed);
+        running.key = Key { caps, size: settings.revisions.size, divisor, ..running.key.clone() };
+        let pixels = info.width() * info.height();
+        let latency = running.pacer.latency.start(rehearsed + BESIDE * pixels);
         self.tell_latency(latency, running);
         self.configured(running);
         Ok(())
@@ -170,8 +186,7 @@ impl StyleTransfer {
         let (_, _, diff, timestamp) = qos.get();
         let Some(timestamp) = timestamp else { return false };
         *lock(&self.earliest) = match diff {
-            // As late as it was, and as long again to catch up.
-            diff if diff > 0 => Some(timestamp + gst::ClockTime::from_nseconds(2 * diff as u64)),
+            diff if diff > 0 => Some(timestamp + gst::ClockTime::from_nseconds(diff as u64)),
             _ => None,
         };
         self.hurries.load(Ordering::Relaxed)

@@ -3,14 +3,15 @@
 //! Comes in: the frame. Goes out: the painting at the frame's size, as planes of our own, and from there into a pad's
 //! frame. A painting that is smaller than the frame takes its edges from the frame.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use gst_video::VideoInfo;
 
-use super::convert::{Converter, FrameIn, FrameOut, Plane, Work};
+use super::convert::{Converter, FrameIn, FrameOut, Plane, Work, light_plane};
 use crate::geometry::Size;
+use crate::image::Image;
 use crate::mix::{Mix, mix};
 use crate::stylizer::{Controls, Geometry, Outcome, Stylizer};
-use crate::upsample::Guided;
+use crate::upsample::{Guided, Light};
 
 /// What is read anew for every frame.
 #[derive(Debug, Clone, Copy)]
@@ -56,10 +57,9 @@ enum Grow {
 
 /// The frame's lightness at both sizes.
 struct Guide {
-    enter: Converter,
-    shrink: Converter,
-    large: Work,
-    small: Work,
+    /// For formats that have no plane of it.
+    enter: Option<(Converter, Work)>,
+    light: Light,
     guided: Guided,
 }
 
@@ -180,21 +180,27 @@ impl FullSize {
 
 impl Guide {
     fn new(info: &VideoInfo, frame: Size, small: Size) -> Result<Self> {
-        let (large_grey, small_grey) = (Work::grey(info, frame)?, Work::grey(info, small)?);
-        Ok(Self {
-            enter: Converter::new(info, large_grey.info())?,
-            shrink: Converter::new(large_grey.info(), small_grey.info())?,
-            large: large_grey,
-            small: small_grey,
-            guided: Guided::new(small, frame),
-        })
+        let large = Work::grey(info, frame)?;
+        let enter = Converter::new(info, large.info())?;
+        let guided = Guided::new(small, frame);
+        Ok(Self { enter: Some((enter, large)), light: Light::default(), guided })
     }
 
     fn grow<S: Plane>(&mut self, shown: &FrameIn, painting: &Work, into: &mut Work) -> Result<()> {
-        self.enter.enter(shown, &mut self.large);
-        self.shrink.resize(&self.large, &mut self.small);
-        let (light, guide) = (self.small.image::<S>()?, self.large.image::<S>()?);
-        self.guided.run(&painting.image::<S>()?, &light, &guide, &mut into.image_mut()?);
+        if let Some(light) = light_plane(shown) {
+            self.enter = None;
+            return self.follow::<S, u8>(&light, painting, into);
+        }
+        let Some((converter, mut large)) = self.enter.take() else { bail!("the frame's format has changed") };
+        converter.enter(shown, &mut large);
+        self.follow::<S, S>(&large.image()?, painting, into)?;
+        self.enter = Some((converter, large));
+        Ok(())
+    }
+
+    fn follow<S: Plane, L: Plane>(&mut self, guide: &Image<L>, painting: &Work, into: &mut Work) -> Result<()> {
+        self.light.take(guide, painting.size());
+        self.guided.run(&painting.image::<S>()?, &self.light.image()?, guide, &mut into.image_mut()?);
         Ok(())
     }
 }

@@ -87,7 +87,8 @@ const PIXELS: f32 = 230_400.0;
 fn step(width: usize, height: usize) -> usize {
     let pixels = (width * height) as f32;
     let cells = CELLS * (pixels / PIXELS).max(1.0).sqrt();
-    ((pixels / cells).sqrt().round() as usize).max(1)
+    // Rather a little fewer cells than many more.
+    (((pixels / cells).sqrt() + 0.3).round() as usize).max(1)
 }
 
 impl Estimator {
