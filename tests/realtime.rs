@@ -62,9 +62,15 @@ fn one_frame_of_three_is_painted_and_a_cut_is_painted_at_once() {
 #[test]
 fn the_governor_goes_down_its_ladder_and_no_frame_is_lost() {
     // No machine paints a frame in a millisecond.
-    let mut bench = Bench::new("governor=auto target-fps=1000 temporal-smoothing=0.75", 720, 400);
+    let line = "target-fps=1000 temporal-smoothing=0.75";
+    let mut bench = Bench::new(&format!("{line} governor=auto"), 720, 400);
+    bench.frame(0);
+    assert_eq!(stats(&bench.element()).get::<u32>("inference-height"), Ok(200), "it begins at the bottom");
+    let mut bench = Bench::new(&format!("{line} governor=off"), 720, 400);
+    bench.frame(0);
     let element = bench.element();
     let bus = with_bus(&element);
+    element.set_property_from_str("governor", "auto");
     let (mut steps, mut sizes) = (Vec::new(), Vec::new());
     bench.frame_until(0, |_| {
         steps.extend(messages(&bus, "styletransfer-governor").iter().map(|s| s.get::<String>("step").unwrap()));

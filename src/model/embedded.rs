@@ -19,7 +19,10 @@ pub struct EmbeddedModel {
 }
 
 /// Every embedded model; the first style of the first one is the default.
-pub static MODELS: &[EmbeddedModel] = &[EmbeddedModel {
+pub static MODELS: &[EmbeddedModel] = &[LIVE, VAN_GOGH];
+
+/// Eight styles of one painting each.
+const LIVE: EmbeddedModel = EmbeddedModel {
     styles: &[
         EmbeddedStyle { name: "great-wave", painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831" },
         EmbeddedStyle { name: "starry-night", painting: "Vincent van Gogh, The Starry Night, 1889" },
@@ -31,7 +34,13 @@ pub static MODELS: &[EmbeddedModel] = &[EmbeddedModel {
         EmbeddedStyle { name: "water-lilies", painting: "Claude Monet, Water Lilies, 1919" },
     ],
     onnx: include_bytes!("../../models/live.onnx"),
-}];
+};
+
+/// One style of a set of paintings.
+const VAN_GOGH: EmbeddedModel = EmbeddedModel {
+    styles: &[EmbeddedStyle { name: "van-gogh", painting: "Vincent van Gogh, nine paintings of 1885 to 1889" }],
+    onnx: include_bytes!("../../models/van-gogh.onnx"),
+};
 
 /// Every embedded style.
 pub fn styles() -> impl Iterator<Item = &'static EmbeddedStyle> {

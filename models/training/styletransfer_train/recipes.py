@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .data import Crops, load_painting, to_tensor
+from .palette import colors_of, palette_loss
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, STYLE_LAYERS, content_loss, gram, style_loss
 
 EDGE = 8
@@ -25,7 +26,9 @@ class Perceptual:
     def __init__(self, args, vgg):
         self.args, self.vgg = args, vgg
         self.styles = len(args.painting)
-        self.targets = _grams([load_painting(path, args.painting_size) for path in args.painting], vgg, args.device)
+        paintings = [load_painting(path, args.painting_size) for path in args.painting]
+        self.targets = _grams(paintings, vgg, args.device)
+        self.colors = torch.cat([colors_of(to_tensor(p)[None].to(args.device)) for p in paintings])
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -34,6 +37,7 @@ class Perceptual:
         return {
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
             "content": self.args.content_weight * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER]),
+            "palette": self.args.palette_weight * palette_loss(interior(painted), self.colors[style]),
         }
 
     def state(self):
