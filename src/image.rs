@@ -125,6 +125,22 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         &mut self.planes[channel][start..start + self.shape.width]
     }
 
+    /// The rows before `row`, and those from it on, as images of their own.
+    ///
+    /// # Errors
+    /// One of them would have no rows.
+    pub fn split_at(&mut self, row: usize) -> Result<(ImageMut<'_, S>, ImageMut<'_, S>)> {
+        let (shape, strides) = (self.shape, self.strides);
+        ensure!((1..shape.height).contains(&row), "an image of {} rows cannot be split at {row}", shape.height);
+        let [red, green, blue] = &mut self.planes;
+        let (r, s) = red.split_at_mut(row * strides[0]);
+        let (g, h) = green.split_at_mut(row * strides[1]);
+        let (b, c) = blue.split_at_mut(row * strides[2]);
+        let upper = Shape { height: row, ..shape };
+        let lower = Shape { height: shape.height - row, ..shape };
+        Ok((ImageMut::new([r, g, b], strides, upper)?, ImageMut::new([s, h, c], strides, lower)?))
+    }
+
     /// Row `y` of red, green and blue.
     #[inline]
     pub fn rows_mut(&mut self, y: usize) -> [&mut [S]; 3] {
@@ -144,6 +160,17 @@ mod tests {
         let shape = Shape { width: 3, height: 3, white: 255 };
         let image = Image::new([&plane; 3], [4; 3], shape).unwrap();
         assert_eq!(image.row(1, 2), [8, 9, 10]);
+    }
+
+    #[test]
+    fn halves_of_an_image_are_its_rows() {
+        let [mut r, mut g, mut b] = [0u8, 20, 40].map(|from| (from..from + 12).collect::<Vec<u8>>());
+        let shape = Shape { width: 3, height: 3, white: 255 };
+        let mut image = ImageMut::new([&mut r, &mut g, &mut b], [4; 3], shape).unwrap();
+        let (mut upper, mut lower) = image.split_at(1).unwrap();
+        assert_eq!((upper.shape().height, lower.shape().height), (1, 2));
+        assert_eq!((&*upper.row_mut(1, 0), &*lower.row_mut(2, 1)), (&[20u8, 21, 22][..], &[48u8, 49, 50][..]));
+        assert!(image.split_at(0).is_err() && image.split_at(3).is_err());
     }
 
     #[test]

@@ -97,7 +97,8 @@ pub struct Guided {
     across: Vec<Sums>,
     down: Vec<Sums>,
     lines: Vec<Line>,
-    row: Vec<Line>,
+    /// A row between two rows of lines, for each band of rows that is worked on beside the others.
+    scratch: Vec<Vec<Line>>,
 }
 
 impl Guided {
@@ -124,27 +125,12 @@ impl Guided {
         large: &mut ImageMut<S>,
     ) {
         self.fit(painting, light);
-        let (width, shape) = (painting.shape().width, large.shape());
-        let (bright, white) = (1.0 / f32::from(guide.shape().white), f32::from(shape.white));
-        self.row.resize(width, Line::default());
-        for (y, Between { low, high, share }) in self.rows.iter().copied().enumerate() {
-            let lines = |row: u32| &self.lines[row as usize * width..][..width];
-            for ((line, a), b) in self.row.iter_mut().zip(lines(low)).zip(lines(high)) {
-                line.slope = (a.slope + (b.slope - a.slope) * share) * bright * white;
-                line.rest = (a.rest + (b.rest - a.rest) * share) * white;
-            }
-            let guide = guide.row(0, y);
-            let [red, green, blue] = large.rows_mut(y);
-            let pixels = red.iter_mut().zip(green).zip(blue).zip(guide).zip(&self.columns);
-            for ((((r, g), b), guide), between) in pixels {
-                let (a, c) = (&self.row[between.low as usize], &self.row[between.high as usize]);
-                let slope = a.slope + (c.slope - a.slope) * between.share;
-                let rest = a.rest + (c.rest - a.rest) * between.share;
-                let color = (slope * guide.to_f32() + rest).fast_max(Pixel::ZERO).fast_min(Pixel::splat(white));
-                let [red, green, blue, _] = color.to_array();
-                (*r, *g, *b) = (S::from_f32(red), S::from_f32(green), S::from_f32(blue));
-            }
-        }
+        let (width, height) = (painting.shape().width, large.shape().height);
+        let bands = rayon::current_num_threads().clamp(1, 8);
+        self.scratch.resize_with(bands, Vec::new);
+        self.scratch.iter_mut().for_each(|row| row.resize(width, Line::default()));
+        let grow = Grow { lines: &self.lines, columns: &self.columns, rows: &self.rows, guide };
+        grow.fill(0, height.div_ceil(bands), large, &mut self.scratch);
     }
 
     /// The lines at the painting's own pixels: sums along each row, and of those down each column, by what enters the
@@ -176,6 +162,53 @@ impl Guided {
                     *line = sum.line(1.0 / (rows * columns) as f32, cell);
                 }
             }
+        }
+    }
+}
+
+/// What all rows of the large painting need.
+struct Grow<'a, L> {
+    lines: &'a [Line],
+    columns: &'a [Between],
+    rows: &'a [Between],
+    guide: &'a Image<'a, L>,
+}
+
+impl<L: Sample> Grow<'_, L> {
+    /// Fills `large`, which begins at row `first`, in bands of `band` rows beside each other.
+    fn fill<S: Sample>(&self, first: usize, band: usize, large: &mut ImageMut<S>, scratch: &mut [Vec<Line>]) {
+        let bands = large.shape().height.div_ceil(band).min(scratch.len());
+        let upper = bands / 2;
+        if upper > 0
+            && let Ok((mut above, mut below)) = large.split_at(upper * band)
+        {
+            let (left, right) = scratch.split_at_mut(upper);
+            let second = first + upper * band;
+            rayon::join(|| self.fill(first, band, &mut above, left), || self.fill(second, band, &mut below, right));
+        } else if let Some(row) = scratch.first_mut() {
+            let Shape { height, white, .. } = large.shape();
+            (0..height).for_each(|y| self.fill_row(first + y, row, large.rows_mut(y), white.into()));
+        }
+    }
+
+    fn fill_row<S: Sample>(&self, y: usize, row: &mut [Line], [red, green, blue]: [&mut [S]; 3], white: f32) {
+        let width = row.len();
+        let Between { low, high, share } = self.rows[y];
+        let bright = 1.0 / f32::from(self.guide.shape().white);
+        let lines = |row: u32| &self.lines[row as usize * width..][..width];
+        for ((line, a), b) in row.iter_mut().zip(lines(low)).zip(lines(high)) {
+            line.slope = (a.slope + (b.slope - a.slope) * share) * (bright * white);
+            line.rest = (a.rest + (b.rest - a.rest) * share) * white;
+        }
+        let most = Pixel::splat(white);
+        let pixels = red.iter_mut().zip(green).zip(blue).zip(self.guide.row(0, y)).zip(self.columns);
+        for ((((r, g), b), guide), between) in pixels {
+            let (a, c) = (&row[between.low as usize], &row[between.high as usize]);
+            let slope = a.slope + (c.slope - a.slope) * between.share;
+            let rest = a.rest + (c.rest - a.rest) * between.share;
+            let color = (slope * guide.to_f32() + rest).fast_max(Pixel::ZERO).fast_min(most);
+            let [red, green, blue, _] = color.to_array();
+            (*r, *g, *b) = (S::from_f32(red), S::from_f32(green), S::from_f32(blue));
         }
     }
 }

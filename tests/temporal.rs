@@ -274,3 +274,58 @@ fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
     assert_eq!(report.change, Change::None);
     assert!(off > 0.0);
 }
+
+/// What is left of the flicker of a moving, noisy painting, as a share of the raw one's.
+fn flicker_left(lookahead: bool) -> f32 {
+    let (width, height) = (128, 96);
+    let (mut stabilizer, mut noise) = (Stabilizer::default(), Noise(21));
+    stabilizer.look_ahead(lookahead);
+    let frame = |i: usize| Frame::textured(width, height, 60, |x, y| (x + i as f32, y));
+    let (mut left, mut raw) = (0.0, 0.0);
+    for i in 0..40 {
+        let (frame, clean) = (frame(i), frame(i).planar());
+        let painting = move_by(&clean, 0.2, &mut noise);
+        stabilizer.observe(&frame.image(), MOTION);
+        let (shown, of) = match lookahead {
+            false => (Some(stabilizer.steady(&painting, frame.canvas(), MOTION).to_vec()), i),
+            true => (
+                stabilizer.steady_behind(Some(&painting), frame.canvas(), MOTION).map(<[f32]>::to_vec),
+                i.saturating_sub(1),
+            ),
+        };
+        let (Some(shown), true) = (shown, i > 12) else { continue };
+        let truth = Frame::textured(width, height, 60, |x, y| (x + of as f32, y)).planar();
+        let off = |v: &[f32]| v.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        left += off(&shown);
+        raw += clean.iter().zip(&painting).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+    }
+    left / raw
+}
+
+#[test]
+fn lookahead_takes_off_more_of_the_flicker() {
+    let (without, with) = (flicker_left(false), flicker_left(true));
+    assert!(with < 0.97 * without, "{with} instead of {without}");
+}
+
+#[test]
+fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
+    let (width, height) = (160, 120);
+    let frame = |i: usize| Frame::textured(width, height, 70, |x, y| (x + 1.5 * i as f32, y - i as f32));
+    let mut stabilizer = Stabilizer::default();
+    stabilizer.keep_history(true);
+    let canvas = frame(0).canvas();
+    stabilizer.observe(&frame(0).image(), Smoothing::OFF);
+    stabilizer.steady(&frame(0).planar(), canvas, Smoothing::OFF);
+    for i in 1..4 {
+        let (now, still) = (frame(i), frame(0).planar());
+        stabilizer.observe(&now.image(), Smoothing::OFF);
+        assert!(stabilizer.can_carry(canvas));
+        let shown = stabilizer.carry(canvas).unwrap().to_vec();
+        let off = |v: &[f32]| mean(&v.iter().zip(&now.planar()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
+        assert!(off(&shown) < 0.25 * off(&still), "frame {i}: {} instead of {}", off(&shown), off(&still));
+    }
+    let cut = Frame::textured(width, height, 99, |x, y| (x, y));
+    stabilizer.observe(&cut.image(), Smoothing::OFF);
+    assert!(!stabilizer.can_carry(canvas), "a new scene has to be painted");
+}

@@ -13,4 +13,5 @@ pub mod motion;
 pub mod plane;
 pub mod scene_cut;
 pub mod stabilizer;
+pub mod taps;
 pub mod warp;

@@ -1,0 +1,90 @@
+//! What the stages of a frame cost, without the generator. `cargo bench --no-default-features`
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::temporal::confidence::{Check, Field};
+use gststyletransfer::temporal::finish::{Finish, finish};
+use gststyletransfer::temporal::motion::Search;
+use gststyletransfer::temporal::plane::Pyramid;
+use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::temporal::warp::{Canvas, Carrier, Pixel, Weights};
+use gststyletransfer::upsample::{Guided, Light};
+
+const SIZE: (usize, usize) = (640, 360);
+
+/// Smooth waves with some grain, moved by (x, y) pixels.
+fn plane((width, height): (usize, usize), x: f32, y: f32) -> Vec<u8> {
+    let value = |i: usize| {
+        let (px, py) = ((i % width) as f32 + x, (i / width) as f32 + y);
+        let waves = (px * 0.13).sin() + (py * 0.17 + px * 0.03).cos() + (px * 0.51 + py * 0.37).sin() * 0.6;
+        (128.0 + 40.0 * waves) as u8 ^ (i as u8 & 3)
+    };
+    (0..width * height).map(value).collect()
+}
+
+fn image(plane: &[u8], (width, height): (usize, usize)) -> Image<'_, u8> {
+    Image::new([plane; 3], [width; 3], Shape { width, height, white: 255 }).unwrap()
+}
+
+fn temporal(c: &mut Criterion) {
+    let mut group = c.benchmark_group("temporal 640x360");
+    let frames = [plane(SIZE, 0.0, 0.0), plane(SIZE, 1.3, 0.7)];
+    let mut pyramids = [Pyramid::default(), Pyramid::default()];
+    for (pyramid, frame) in pyramids.iter_mut().zip(&frames) {
+        pyramid.take(&image(frame, SIZE), 2);
+    }
+    let mut search = Search::default();
+    group.bench_function("motion search", |b| b.iter(|| search.run(&pyramids[1], &pyramids[0]).vectors.len()));
+    let (mut check, mut field) = (Check::default(), Field::default());
+    let flow = search.run(&pyramids[1], &pyramids[0]).clone();
+    let levels = [pyramids[1].levels().first().unwrap(), pyramids[0].levels().first().unwrap()];
+    check.run(levels[0], levels[1], &flow, &mut field);
+    group.bench_function("confidence", |b| b.iter(|| check.run(levels[0], levels[1], &flow, &mut field)));
+
+    let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
+    let area = SIZE.0 * SIZE.1;
+    let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
+    let mut history: Vec<Pixel> = frames[0].iter().map(|v| Pixel::splat(f32::from(*v) / 255.0)).collect();
+    let (mut blend, mut blur) = (history.clone(), vec![0.0; area]);
+    let mut carrier = Carrier::default();
+    let weights = Weights { low: 0.7, high: 0.9 };
+    group.bench_function("carry", |b| {
+        b.iter(|| carrier.carry(canvas, &field, &history, &painting, weights, (&mut blend, &mut blur)))
+    });
+    let (mut column, mut shown) = (Vec::new(), painting.clone());
+    let how = Finish { shown: 0.5, kept: 0.2, lift: Pixel::ZERO };
+    group.bench_function("finish", |b| {
+        b.iter(|| finish(SIZE.0, &blend, &blur, how, &mut column, &mut shown, &mut history))
+    });
+    let (mut stabilizer, smoothing) = (Stabilizer::default(), Smoothing { method: Method::Motion, amount: 0.75 });
+    let mut turn = 0;
+    group.bench_function("whole", |b| {
+        b.iter(|| {
+            turn += 1;
+            stabilizer.observe(&image(&frames[turn % 2], SIZE), smoothing);
+            stabilizer.steady(&painting, canvas, smoothing).len()
+        })
+    });
+}
+
+fn upsampling(c: &mut Criterion) {
+    let mut group = c.benchmark_group("guided upsampling");
+    for (large, divisor) in [((1280, 720), 2), ((1280, 720), 3), ((1920, 1080), 3)] {
+        let small = (large.0 / divisor, large.1 / divisor);
+        let (guide, painting) = (plane(large, 0.0, 0.0), plane(small, 0.0, 0.0));
+        let (mut light, mut guided) = (Light::default(), Guided::new(small, large));
+        let mut planes = [guide.clone(), guide.clone(), guide.clone()];
+        let shape = Shape { width: large.0, height: large.1, white: 255 };
+        group.bench_function(format!("{}x{} from 1/{divisor}", large.0, large.1), |b| {
+            b.iter(|| {
+                let [r, g, b] = &mut planes;
+                let mut into = ImageMut::new([r, g, b], [large.0; 3], shape).unwrap();
+                light.take(&image(&guide, large), small);
+                guided.run(&image(&painting, small), &light.image().unwrap(), &image(&guide, large), &mut into);
+            })
+        });
+    }
+}
+
+criterion_group!(stages, temporal, upsampling);
+criterion_main!(stages);

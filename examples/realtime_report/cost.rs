@@ -1,0 +1,142 @@
+//! Frame by frame at full speed, against the bare session; and the memory of several elements.
+
+use std::fmt;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use gst::prelude::*;
+use gststyletransfer::inference::Generator;
+use gststyletransfer::inference::config::{ModelSource, SessionConfig};
+use gststyletransfer::inference::session::OrtGenerator;
+
+use crate::Setup;
+use crate::film::Film;
+
+/// Medians of milliseconds.
+pub struct Cost {
+    name: &'static str,
+    pub element: f64,
+    session: f64,
+    stages: Vec<(&'static str, f64)>,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Cost { name, element, session, .. } = self;
+        write!(
+            f,
+            "  cost, {name:<24} {element:7.1} ms, bare session {session:7.1} ms, ratio {:.2};",
+            element / session
+        )?;
+        self.stages.iter().try_for_each(|(stage, ms)| write!(f, " {stage} {ms:.1}"))
+    }
+}
+
+/// The element with smoothing off and on, BGR frames, in turns with the bare session.
+pub fn measure(setup: &Setup, film: &Film, rounds: usize) -> Result<Vec<Cost>> {
+    let config = SessionConfig { provider: setup.provider.clone(), ..Default::default() };
+    let mut bare = OrtGenerator::load(&ModelSource::File(setup.model.clone()), &config)?;
+    bare.bind(film.size.0, film.size.1)?;
+    let mut runs = [("smoothing off", 0.0), ("motion smoothing on", 0.75)]
+        .map(|(name, smoothing)| Ok::<_, anyhow::Error>((name, Driven::new(setup, film, smoothing)?, vec![])));
+    let mut session = Vec::new();
+    for i in 0..rounds {
+        for run in runs.iter_mut().flatten() {
+            run.2.push(run.1.frame(&film.bgr[film.place(i)])?);
+        }
+        let started = Instant::now();
+        bare.run()?;
+        session.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    let session = median(session);
+    let cost = |run: Result<(&'static str, Driven, Vec<f64>)>| {
+        let (name, driven, times) = run?;
+        let stats = driven.element.property::<gst::Structure>("stats");
+        let stages = ["convert", "inference", "motion", "temporal"];
+        let of =
+            |stage: &'static str| (stage, stats.get::<f64>(format!("{stage}-ms-p50").as_str()).unwrap_or_default());
+        Ok(Cost { name, element: median(times), session, stages: stages.map(of).to_vec() })
+    };
+    runs.into_iter().map(cost).collect()
+}
+
+/// The element between an appsrc and an appsink that hand over without waiting.
+struct Driven {
+    pipeline: gst::Pipeline,
+    element: gst::Element,
+    source: gst_app::AppSrc,
+    sink: gst_app::AppSink,
+}
+
+impl Driven {
+    fn new(setup: &Setup, film: &Film, smoothing: f64) -> Result<Self> {
+        let line = format!(
+            "appsrc name=source format=time caps={} ! {} ! appsink name=sink sync=false",
+            film.caps("BGR", 30),
+            setup.line(&format!("governor=off temporal-smoothing={smoothing}"))
+        );
+        let pipeline = gst::parse::launch(&line)?.downcast::<gst::Pipeline>().ok().context("not a pipeline")?;
+        let named = |name: &str| pipeline.by_name(name).context("element of the line");
+        let source = named("source")?.downcast::<gst_app::AppSrc>().ok().context("not an appsrc")?;
+        let sink = named("sink")?.downcast::<gst_app::AppSink>().ok().context("not an appsink")?;
+        let element = named("s")?;
+        pipeline.set_state(gst::State::Playing)?;
+        let mut driven = Self { pipeline, element, source, sink };
+        (0..3).try_for_each(|i| driven.frame(&film.bgr[film.place(i)]).map(drop))?;
+        Ok(driven)
+    }
+
+    /// Milliseconds from handing a frame in until it is back.
+    fn frame(&mut self, frame: &gst::Buffer) -> Result<f64> {
+        let mut frame = frame.copy();
+        frame.make_mut().set_pts(gst::ClockTime::NONE);
+        let started = Instant::now();
+        self.source.push_buffer(frame)?;
+        self.sink.pull_sample()?;
+        Ok(started.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // Nothing is left to do if stopping fails at the end of a measurement.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Resident memory with 1, 2 and 4 elements of one model at 640x360.
+pub fn memory(setup: &Setup) -> Result<String> {
+    let mut text = String::from("memory, MiB more than without:");
+    let before = resident()?;
+    let mut pipelines = Vec::new();
+    for wanted in [1, 2, 4] {
+        while pipelines.len() < wanted {
+            let line = format!(
+                "videotestsrc num-buffers=30 ! video/x-raw,width=640,height=360 ! {} ! fakesink",
+                setup.line("")
+            );
+            let pipeline = gst::parse::launch(&line)?;
+            pipeline.set_state(gst::State::Playing)?;
+            let bus = pipeline.bus().context("no bus")?;
+            bus.timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Eos, gst::MessageType::Error]);
+            pipelines.push(pipeline);
+        }
+        text += &format!(" {wanted} element(s) {:.0}", (resident()? - before) as f64 / 1024.0);
+    }
+    for pipeline in pipelines {
+        pipeline.set_state(gst::State::Null)?;
+    }
+    Ok(text)
+}
+
+/// KiB, where the system tells (Linux).
+fn resident() -> Result<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+}
