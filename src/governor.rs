@@ -105,11 +105,6 @@ impl Governor {
         self.at + 1 < self.steps.len()
     }
 
-    /// Whether the frame rate can be held: at the last step only if that is fast enough.
-    pub fn keeps_up(&self) -> bool {
-        self.can_go_down() || self.loads[self.at].is_none_or(|load| load < 1.0)
-    }
-
     /// A frame was done in `took`, of the `frame` time that there is for one; `late` if it will be too late downstream.
     /// Returns the new step when it changes.
     pub fn frame(&mut self, took: Duration, frame: Duration, late: bool) -> Option<Step> {

@@ -51,7 +51,7 @@ struct Watch {
 pub fn run(setup: &Setup, film: &Film, governor: &'static str, seconds: f64) -> Result<Run> {
     let line = format!(
         "appsrc name=source is-live=true format=time caps={} ! queue max-size-buffers=2 leaky=downstream ! {} ! \
-         fakesink name=sink sync=true qos=true",
+         queue max-size-buffers=8 ! fakesink name=sink sync=true qos=true",
         film.caps("NV12", RATE),
         setup.line(&format!("governor={governor}"))
     );

@@ -99,11 +99,6 @@ impl Pacer {
         self.governor.as_ref().map(Governor::step)
     }
 
-    /// Whether a late frame is better carried or painted smaller than dropped.
-    pub fn can_hurry(&self) -> bool {
-        self.governor.as_ref().is_some_and(Governor::keeps_up)
-    }
-
     /// A frame took so long. Returns the new step when it changes.
     pub fn took(&mut self, took: Duration, late: bool, settings: &FrameSettings) -> Option<Step> {
         let frame = self.time_for(settings);

@@ -31,6 +31,8 @@ pub(super) struct Running {
     /// The style that it paints, by its revision.
     pub style: u64,
     pub fade: Option<Fade>,
+    /// Time of the last frame.
+    pub last: Option<Duration>,
     pub pacer: Pacer,
     pub complaints: Complaints,
     pub loading: Option<Loading>,

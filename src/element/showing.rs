@@ -23,6 +23,11 @@ use crate::stylizer::{Controls, Outcome, Pace};
 /// What conversion, motion and blend take for each pixel, until it is measured.
 const BESIDE: Duration = Duration::from_nanos(15);
 
+/// Frames later than this are not hurried any more, but left out.
+const HOPELESS: Duration = Duration::from_millis(500);
+/// A gap up to this is not worth forgetting the history for.
+const SHORT_GAP: Duration = Duration::from_millis(300);
+
 impl StyleTransfer {
     /// New caps: everything is made ready for frames of `info`.
     pub(super) fn settle(&self, info: &VideoInfo) -> Result<()> {
@@ -72,10 +77,11 @@ impl StyleTransfer {
         let late = self.is_late(frames);
         let plan = running.pacer.plan(&settings, late);
         self.catch_up(running, &settings, plan.divisor);
-        if frames.next.buffer().flags().contains(gst::BufferFlags::DISCONT) && !lookahead {
+        let time = frames.next.buffer().pts().map(Duration::from);
+        let last = std::mem::replace(&mut running.last, time);
+        if frames.next.buffer().flags().contains(gst::BufferFlags::DISCONT) && !lookahead && !goes_on(last, time) {
             running.reset();
         }
-        let time = frames.next.buffer().pts().map(Duration::from);
         let stylizer = Controls { smoothing: settings.smoothing, time, pace: plan.pace, lookahead };
         let controls = FrameControls { mix: settings.mix, stylizer };
         match self.watched(|| paint(running, frames, controls)) {
@@ -147,7 +153,7 @@ impl StyleTransfer {
         if let Some(latency) = running.pacer.latency.frame(took) {
             self.tell_latency(latency, running);
         }
-        self.hurries.store(running.pacer.can_hurry(), Ordering::Relaxed);
+        self.hurries.store(running.pacer.step().is_some(), Ordering::Relaxed);
         let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
         lock(&self.stats).governed(running.pacer.step(), latency);
         if let Some(stats) = lock(&self.stats).due(settings.stats_interval) {
@@ -189,8 +195,15 @@ impl StyleTransfer {
             diff if diff > 0 => Some(timestamp + gst::ClockTime::from_nseconds(diff as u64)),
             _ => None,
         };
-        self.hurries.load(Ordering::Relaxed)
+        // Frames that are hopelessly late had better be left out: then the base class does so.
+        self.hurries.load(Ordering::Relaxed) && diff < HOPELESS.as_nanos() as i64
     }
+}
+
+/// Whether a gap in the stream is that of a few frames left out, as a leaky queue does: the scene goes on.
+fn goes_on(last: Option<Duration>, time: Option<Duration>) -> bool {
+    let gap = time.zip(last).and_then(|(time, last)| time.checked_sub(last));
+    gap.is_some_and(|gap| !gap.is_zero() && gap < SHORT_GAP)
 }
 
 /// A frame that was painted.

@@ -3,12 +3,11 @@
 //! Comes in: the frame. Goes out: the painting at the frame's size, as planes of our own, and from there into a pad's
 //! frame. A painting that is smaller than the frame takes its edges from the frame.
 
-use anyhow::{Result, bail};
-use gst_video::VideoInfo;
+use anyhow::Result;
+use gst_video::{VideoFrameExt, VideoInfo};
 
 use super::convert::{Converter, FrameIn, FrameOut, Plane, Work, light_plane};
 use crate::geometry::Size;
-use crate::image::Image;
 use crate::mix::{Mix, mix};
 use crate::stylizer::{Controls, Geometry, Outcome, Stylizer};
 use crate::upsample::{Guided, Light};
@@ -58,8 +57,12 @@ enum Grow {
 /// The frame's lightness at both sizes.
 struct Guide {
     /// For formats that have no plane of it.
-    enter: Option<(Converter, Work)>,
+    enter: Converter,
+    large: Work,
+    size: Size,
     light: Light,
+    /// The time of the frame that `light` is of.
+    of: Option<gst::ClockTime>,
     guided: Guided,
 }
 
@@ -94,9 +97,28 @@ impl Stage {
         frames: Frames,
         controls: FrameControls,
     ) -> Result<Outcome> {
-        self.enter.enter(frames.next, &mut self.original);
+        let light = match &mut self.full {
+            Some(FullSize { grow: Grow::Guided(guide), .. }) => guide.look(frames.next)?,
+            _ => None,
+        };
         let into = &mut self.painting.image_mut()?;
-        let outcome = stylizer.process(&self.original.image::<S>()?, into, controls.stylizer)?;
+        let controls_here = controls.stylizer;
+        let carried = match light {
+            // Where nothing is painted, the lightness is all that is needed of the frame.
+            Some(light) => stylizer.carry(&light.image()?, into, controls_here)?,
+            None => None,
+        };
+        let outcome = match (carried, light) {
+            (Some(outcome), _) => outcome,
+            (None, light) => {
+                self.enter.enter(frames.next, &mut self.original);
+                let original = self.original.image::<S>()?;
+                match light {
+                    Some(light) => stylizer.paint(&light.image()?, &original, into, controls_here)?,
+                    None => stylizer.process(&original, into, controls_here)?,
+                }
+            }
+        };
         if matches!(outcome, Outcome::Painted(_) | Outcome::Carried) {
             self.finish::<S>(frames.shown, controls)?;
         }
@@ -182,25 +204,29 @@ impl Guide {
     fn new(info: &VideoInfo, frame: Size, small: Size) -> Result<Self> {
         let large = Work::grey(info, frame)?;
         let enter = Converter::new(info, large.info())?;
-        let guided = Guided::new(small, frame);
-        Ok(Self { enter: Some((enter, large)), light: Light::default(), guided })
+        Ok(Self { enter, large, size: small, light: Light::default(), of: None, guided: Guided::new(small, frame) })
+    }
+
+    /// The frame's lightness at the painting's size; nothing for formats that have no plane of it.
+    fn look(&mut self, frame: &FrameIn) -> Result<Option<&Light>> {
+        let Some(plane) = light_plane(frame) else { return Ok(None) };
+        self.light.take(&plane, self.size);
+        self.of = frame.buffer().pts();
+        Ok(Some(&self.light))
     }
 
     fn grow<S: Plane>(&mut self, shown: &FrameIn, painting: &Work, into: &mut Work) -> Result<()> {
-        if let Some(light) = light_plane(shown) {
-            self.enter = None;
-            return self.follow::<S, u8>(&light, painting, into);
+        if let Some(plane) = light_plane(shown) {
+            if self.of.is_none() || self.of != shown.buffer().pts() {
+                self.light.take(&plane, self.size);
+            }
+            self.guided.run(&painting.image::<S>()?, &self.light.image()?, &plane, &mut into.image_mut()?);
+            return Ok(());
         }
-        let Some((converter, mut large)) = self.enter.take() else { bail!("the frame's format has changed") };
-        converter.enter(shown, &mut large);
-        self.follow::<S, S>(&large.image()?, painting, into)?;
-        self.enter = Some((converter, large));
-        Ok(())
-    }
-
-    fn follow<S: Plane, L: Plane>(&mut self, guide: &Image<L>, painting: &Work, into: &mut Work) -> Result<()> {
-        self.light.take(guide, painting.size());
-        self.guided.run(&painting.image::<S>()?, &self.light.image()?, guide, &mut into.image_mut()?);
+        self.enter.enter(shown, &mut self.large);
+        let large = self.large.image::<S>()?;
+        self.light.take(&large, self.size);
+        self.guided.run(&painting.image::<S>()?, &self.light.image()?, &large, &mut into.image_mut()?);
         Ok(())
     }
 }

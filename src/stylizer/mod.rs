@@ -88,6 +88,8 @@ pub struct Stylizer {
     previous: Vec<f32>,
     confidence: Vec<f32>,
     stabilizer: Stabilizer,
+    /// Whether the frame has been observed already.
+    observed: bool,
     style: StyleFade,
 }
 
@@ -99,7 +101,17 @@ impl Stylizer {
         let first = generator.contract().style_weights.as_ref().map(|w| w.first());
         style.set(first.unwrap_or_default(), Duration::ZERO);
         let (planar, previous, confidence) = Default::default();
-        Self { generator, input: nothing, output: nothing, planar, previous, confidence, stabilizer, style }
+        Self {
+            generator,
+            input: nothing,
+            output: nothing,
+            planar,
+            previous,
+            confidence,
+            stabilizer,
+            observed: false,
+            style,
+        }
     }
 
     /// Chooses the style, over `fade` of the frames' time. A model of one unnamed style takes any.
@@ -143,7 +155,7 @@ impl Stylizer {
         self.stabilizer.reset();
     }
 
-    /// Paints one frame. Nothing is allocated after the first frames of a size.
+    /// Shows one frame, carried or painted. Nothing is allocated after the first frames of a size.
     ///
     /// # Errors
     /// Images of other sizes than settled, or the runtime's error.
@@ -153,21 +165,56 @@ impl Stylizer {
         painting: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Outcome> {
-        let recurrent = self.generator.contract().recurrent.is_some();
-        let ahead = controls.lookahead && !recurrent;
-        self.stabilizer.keep_history(recurrent || controls.pace != Pace::Every);
-        self.stabilizer.look_ahead(ahead);
-        self.generator.set_style(self.style.at(controls.time));
-        let canvas = self.canvas();
-        if controls.pace == Pace::Carry && !recurrent {
-            self.stabilizer.observe(image, controls.smoothing);
-            if self.stabilizer.can_carry(canvas) {
-                return self.carry(painting, controls.smoothing, ahead);
-            }
+        match self.carry(image, painting, controls)? {
+            Some(outcome) => Ok(outcome),
+            None => self.paint(image, image, painting, controls),
         }
+    }
+
+    /// Shows a frame without painting it, if [`Pace::Carry`] asks for that and it can be; else [`Stylizer::paint`] must
+    /// follow. `seen` is the frame, or its lightness in every plane: its motion is found in it.
+    ///
+    /// # Errors
+    /// As [`Stylizer::process`].
+    pub fn carry<L: Sample, S: Sample>(
+        &mut self,
+        seen: &Image<L>,
+        painting: &mut ImageMut<S>,
+        controls: Controls,
+    ) -> Result<Option<Outcome>> {
+        let ahead = self.begin(controls);
+        self.observed = controls.pace == Pace::Carry && !self.is_recurrent();
+        if !self.observed {
+            return Ok(None);
+        }
+        self.stabilizer.observe(seen, controls.smoothing);
+        let canvas = self.canvas();
+        if !self.stabilizer.can_carry(canvas) {
+            return Ok(None);
+        }
+        let shown = match ahead {
+            true => self.stabilizer.steady_behind(None, canvas, controls.smoothing),
+            false => self.stabilizer.carry(canvas),
+        };
+        to_image(shown.context("there is no history to carry")?, &self.output, painting)?;
+        Ok(Some(Outcome::Carried))
+    }
+
+    /// Paints a frame. `seen` as in [`Stylizer::carry`], and the same picture if that came before.
+    ///
+    /// # Errors
+    /// As [`Stylizer::process`].
+    pub fn paint<L: Sample, S: Sample>(
+        &mut self,
+        seen: &Image<L>,
+        image: &Image<S>,
+        painting: &mut ImageMut<S>,
+        controls: Controls,
+    ) -> Result<Outcome> {
+        let (ahead, recurrent, canvas) = (self.begin(controls), self.is_recurrent(), self.canvas());
         self.fill_input(image)?;
-        if controls.pace != Pace::Carry || recurrent {
-            self.stabilizer.observe(image, controls.smoothing);
+        if !std::mem::take(&mut self.observed) {
+            self.stabilizer.observe(seen, controls.smoothing);
         }
         if recurrent {
             self.feed_back()?;
@@ -219,6 +266,20 @@ impl Stylizer {
         Ok(true)
     }
 
+    /// Takes up what is wanted of a frame; tells whether frames wait for the next one.
+    fn begin(&mut self, controls: Controls) -> bool {
+        let recurrent = self.is_recurrent();
+        let ahead = controls.lookahead && !recurrent;
+        self.stabilizer.keep_history(recurrent || controls.pace != Pace::Every);
+        self.stabilizer.look_ahead(ahead);
+        self.generator.set_style(self.style.at(controls.time));
+        ahead
+    }
+
+    fn is_recurrent(&self) -> bool {
+        self.generator.contract().recurrent.is_some()
+    }
+
     fn canvas(&self) -> Canvas {
         let (width, height) = self.output.tensor;
         Canvas { width, height, origin: self.output.origin, picture: self.output.picture }
@@ -251,16 +312,6 @@ impl Stylizer {
             _ => {}
         }
         Ok(())
-    }
-
-    fn carry<S: Sample>(&mut self, painting: &mut ImageMut<S>, smoothing: Smoothing, ahead: bool) -> Result<Outcome> {
-        let canvas = self.canvas();
-        let shown = match ahead {
-            true => self.stabilizer.steady_behind(None, canvas, smoothing),
-            false => self.stabilizer.carry(canvas),
-        };
-        to_image(shown.context("there is no history to carry")?, &self.output, painting)?;
-        Ok(Outcome::Carried)
     }
 }
 
