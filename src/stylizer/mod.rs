@@ -8,18 +8,15 @@ use anyhow::{Context, Result};
 
 use crate::geometry::Size;
 use crate::image::{Image, ImageMut, Sample};
-use half::slice::HalfFloatSliceExt;
-
-use crate::inference::{Generator, TensorMut, TensorRef};
+use crate::inference::Generator;
 use crate::style::{StyleFade, StyleMix};
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
 use crate::temporal::warp::Canvas;
-use crate::tensor::egress::{all_finite, from_planar, to_image, to_planar};
-use crate::tensor::ingest::{Number, ingest};
-use crate::tensor::layout::Format;
+use crate::tensor::egress::{all_finite, to_image};
 use crate::tensor::placement::Placement;
 
 mod prepare;
+mod tensors;
 
 /// Sizes of the pictures that go into and come out of [`Stylizer::process`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,12 +220,7 @@ impl Stylizer {
         self.generator.run()?;
         let took = started.elapsed();
         let format = self.generator.contract().output.format;
-        let fresh = match self.generator.output() {
-            TensorRef::F32(tensor) if format.is_canonical() => tensor,
-            TensorRef::F32(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
-            TensorRef::F16(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
-            TensorRef::U8(tensor) => planar(tensor, &format, &self.output, &mut self.planar)?,
-        };
+        let fresh = tensors::painting(self.generator.output(), &format, &self.output, &mut self.planar)?;
         if !all_finite(fresh) {
             if !ahead {
                 self.stabilizer.reset();
@@ -284,38 +276,4 @@ impl Stylizer {
         let (width, height) = self.output.tensor;
         Canvas { width, height, origin: self.output.origin, picture: self.output.picture }
     }
-
-    fn fill_input<S: Sample>(&mut self, image: &Image<S>) -> Result<()> {
-        let format = self.generator.contract().input.format;
-        match self.generator.input() {
-            TensorMut::F32(tensor) => ingest(image, tensor, &format, &self.input),
-            TensorMut::F16(tensor) => ingest(image, tensor, &format, &self.input),
-            TensorMut::U8(tensor) => ingest(image, tensor, &format, &self.input),
-        }
-    }
-
-    /// Feeds a recurrent model what was shown last.
-    fn feed_back(&mut self) -> Result<()> {
-        let (canvas, place) = (self.canvas(), self.input.tensor);
-        self.stabilizer.guide(canvas, &mut self.previous, &mut self.confidence);
-        let Some(inputs) = &self.generator.contract().recurrent else { return Ok(()) };
-        let format = inputs.previous.format;
-        let Some((picture, map)) = self.generator.recurrent() else { return Ok(()) };
-        match picture {
-            TensorMut::F32(tensor) => from_planar(&self.previous, &format, place, tensor)?,
-            TensorMut::F16(tensor) => from_planar(&self.previous, &format, place, tensor)?,
-            TensorMut::U8(tensor) => from_planar(&self.previous, &format, place, tensor)?,
-        }
-        match map {
-            Some(TensorMut::F32(tensor)) => tensor.copy_from_slice(&self.confidence),
-            Some(TensorMut::F16(tensor)) => tensor.convert_from_f32_slice(&self.confidence),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn planar<'a, T: Number>(tensor: &[T], format: &Format, place: &Placement, planar: &'a mut [f32]) -> Result<&'a [f32]> {
-    to_planar(tensor, format, place.tensor, planar)?;
-    Ok(planar)
 }
