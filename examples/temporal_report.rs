@@ -5,7 +5,8 @@
 //!
 //! E_warp is the warping error of Lai et al. 2018 (its motion is that of the film itself); gain is what a method takes
 //! off the raw paintings' error; sharpness is their fine detail that is left; PSNR is to the raw painting; colour drift
-//! is the largest difference of a frame's mean colour; lag is how long the painting takes to follow a step of its own.
+//! is the largest difference of a frame's mean colour; lag is how long the painting takes to follow a step of its own;
+//! e_stab (after Ruder et al. 2018) is the error on a film whose motion is known exactly: the first frame, panned.
 //! `--dump` writes all frames as raw RGB for other tools.
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use gststyletransfer::inference::session::OrtGenerator;
 use gststyletransfer::model::embedded;
 use gststyletransfer::stylizer::{Controls, Stylizer};
 use gststyletransfer::temporal::metrics::{Reference, detail, mean_square, psnr};
+use gststyletransfer::temporal::motion::Flow;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::temporal::warp::Canvas;
@@ -72,22 +74,28 @@ fn main() -> Result<()> {
     let floor = errors(&references, &own);
     let mut curves = vec![(floor.clone(), [150; 3])];
     println!("{} frames of {}x{}, smoothing {}", film.len(), size.0, size.1, arguments.smoothing);
-    println!("method    E_warp    gain  sharpness  PSNR dB  drift /255  lag frames  ms a frame");
+    println!("method    E_warp    gain  sharpness  PSNR dB  drift /255  lag frames  ms a frame  e_stab");
     println!("(film)    {:.5}", mean(&floor));
     let base = mean(&errors(&references, &raw));
+    let (pan, exact) = pan(&film[0], size);
+    let painted_pan = paint(&arguments, &pan, size)?;
     for (name, method, color) in METHODS {
         let (shown, milliseconds) = steady(&film, &raw, size, Smoothing { method, amount: arguments.smoothing })?;
         let errors = errors(&references, &shown);
         let sharp = |frames: &[Planar]| frames.iter().map(|f| detail(f, size.0, size.1)).sum::<f32>();
         let squares: f32 = shown.iter().zip(&raw).map(|(a, b)| mean_square(a, b)).sum::<f32>() / raw.len() as f32;
         println!(
-            "{name:<8}  {:.5}  {:>5.3}  {:>9.3}  {:>7.1}  {:>10.2}  {:>10}  {milliseconds:>10.2}",
+            "{name:<8}  {:.5}  {:>5.3}  {:>9.3}  {:>7.1}  {:>10.2}  {:>10}  {milliseconds:>10.2}  {:.5}",
             mean(&errors),
             1.0 - mean(&errors) / base,
             sharp(&shown) / sharp(&raw),
             psnr(squares),
             drift(&shown, &raw) * 255.0,
-            lag(&film[0], size, Smoothing { method, amount: arguments.smoothing })?
+            lag(&film[0], size, Smoothing { method, amount: arguments.smoothing })?,
+            mean(&self::errors(
+                &exact,
+                &steady(&pan, &painted_pan, size, Smoothing { method, amount: arguments.smoothing })?.0
+            ))
         );
         dump(&arguments, name, &shown, size)?;
         curves.push((errors, color));
@@ -164,6 +172,39 @@ fn references(film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Option<Refer
         .collect();
     let pairs = pyramids?;
     Ok(pairs.windows(2).map(|p| Some(Reference::between(&p[1], &p[0])).filter(|r| r.seen() > 0.5)).collect())
+}
+
+/// The picture panned by a fraction of a pixel a frame, and that motion exactly.
+fn pan(still: &[u8], (width, height): (usize, usize)) -> (Vec<Vec<u8>>, Vec<Option<Reference>>) {
+    const FRAMES: usize = 20;
+    const STEP: [f32; 2] = [1.7, 0.9];
+    let at = |i: usize| (((i % width) as f32, (i / width % height) as f32), i / (width * height));
+    let look = |x: f32, y: f32, channel: usize| {
+        let plane = &still[channel * width * height..(channel + 1) * width * height];
+        let (x, y) = (x.min(width as f32 - 1.001), y.min(height as f32 - 1.001));
+        let (left, top, fx, fy) = (x as usize, y as usize, x.fract(), y.fract());
+        let row =
+            |y: usize| f32::from(plane[y * width + left]) * (1.0 - fx) + f32::from(plane[y * width + left + 1]) * fx;
+        (row(top) * (1.0 - fy) + row(top + 1) * fy).round() as u8
+    };
+    let frame = |i: usize| {
+        let moved = |p: usize| {
+            let ((x, y), channel) = at(p);
+            look(x + i as f32 * STEP[0], y + i as f32 * STEP[1], channel)
+        };
+        (0..3 * width * height).map(moved).collect()
+    };
+    let reference = |i: usize| {
+        let seen = |p: usize| {
+            let ((x, y), _) = at(p);
+            let inside =
+                x + (i + 1) as f32 * STEP[0] < width as f32 - 2.0 && y + (i + 1) as f32 * STEP[1] < height as f32 - 2.0;
+            if inside { 1.0 } else { 0.0 }
+        };
+        let flow = Flow { width, height, vectors: vec![STEP; width * height] };
+        Some(Reference { flow, visible: (0..width * height).map(seen).collect() })
+    };
+    ((0..FRAMES).map(frame).collect(), (1..FRAMES).map(reference).collect())
 }
 
 fn errors(references: &[Option<Reference>], frames: &[Planar]) -> Vec<Option<f32>> {

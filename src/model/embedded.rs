@@ -38,7 +38,7 @@ const LIVE: EmbeddedModel = EmbeddedModel {
 
 /// One style of a set of paintings.
 const VAN_GOGH: EmbeddedModel = EmbeddedModel {
-    styles: &[EmbeddedStyle { name: "van-gogh", painting: "Vincent van Gogh, nine paintings of 1885 to 1889" }],
+    styles: &[EmbeddedStyle { name: "van-gogh", painting: "Vincent van Gogh, eight paintings of 1887 to 1890" }],
     onnx: include_bytes!("../../models/van-gogh.onnx"),
 };
 
