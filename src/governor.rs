@@ -51,6 +51,8 @@ const DEPENDS: f32 = 0.75;
 /// How long a step must have held before a better one is tried, and how long at most after failures.
 const PATIENCE: Duration = Duration::from_secs(4);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
+/// Late frames of a painter that is less busy than this are not its fault: the latency that was told is too short.
+const BUSY: f32 = 0.6;
 /// Late frames of a window that call for the next step, however fast the frames were painted.
 const LATE: u32 = 4;
 
@@ -131,7 +133,7 @@ impl Governor {
     }
 
     fn judge(&mut self, load: f32, late: bool) -> Option<Step> {
-        if (load > TOO_MUCH || late) && self.can_go_down() {
+        if (load > TOO_MUCH || late && load > BUSY) && self.can_go_down() {
             if std::mem::take(&mut self.tried_up) && self.held < 4 * PATIENCE {
                 self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
             }
@@ -255,7 +257,9 @@ mod tests {
     #[test]
     fn late_frames_call_for_a_faster_step_too() {
         let mut governor = Governor::new(1280, 720, 0.0);
-        let step = (0..30).find_map(|_| governor.frame(FRAME / 2, FRAME, true));
+        let step = (0..30).find_map(|_| governor.frame(FRAME.mul_f32(0.8), FRAME, true));
         assert_eq!(step, Some(Step { divisor: 2, interval: 1 }));
+        let idle = (0..30).find_map(|_| governor.frame(FRAME / 4, FRAME, true));
+        assert_eq!(idle, None, "there is time enough: they are late for another reason");
     }
 }

@@ -154,6 +154,11 @@ fn latency_is_told_and_lookahead_adds_a_frame() {
     let mut query = gst::query::Latency::new();
     assert!(bench.element().static_pad("src").unwrap().query(&mut query));
     assert!(query.result().1.mseconds() >= 45, "a frame is 40 ms: {:?}", query.result());
+    let bus = with_bus(&bench.element());
+    let _ = bench.harness.push(rgb_buffer(64, 48, 0).0);
+    bench.element().set_property("lookahead", 0u32);
+    let _ = bench.harness.push(rgb_buffer(64, 48, 0).0);
+    assert!(bus.pop_filtered(&[gst::MessageType::Latency]).is_some(), "the change is told");
 }
 
 /// A frame of one grey.
@@ -247,15 +252,15 @@ fn the_watchdog_tells_of_an_inference_that_takes_seconds() {
 #[test]
 fn late_frames_are_carried_while_the_governor_governs_and_dropped_otherwise() {
     let (_folder, model) = saved(negative());
-    let late = |bench: &mut Bench| {
-        let (diff, time) = (2_000_000_000, gst::ClockTime::from_mseconds(40));
+    let late = |bench: &mut Bench, milliseconds: i64| {
+        let (diff, time) = (milliseconds * 1_000_000, gst::ClockTime::from_mseconds(40));
         let event = gst::event::Qos::new(gst::QOSType::Underflow, 2.0, diff, time);
         bench.harness.push_upstream_event(event)
     };
     let mut bench = Bench::new(&format!("model-file={model} governor=auto target-fps=1"), 720, 400);
     bench.frame(0);
     bench.frame(0);
-    late(&mut bench);
+    late(&mut bench, 300);
     bench.frame(0);
     bench.frame(0);
     let element = bench.element();
@@ -265,7 +270,7 @@ fn late_frames_are_carried_while_the_governor_governs_and_dropped_otherwise() {
     let element = bench.element();
     let bus = with_bus(&element);
     bench.frame(0);
-    late(&mut bench);
+    late(&mut bench, 2000);
     let (mut buffer, _) = rgb_buffer(720, 400, 0);
     buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_mseconds(80));
     assert!(bench.harness.push(buffer).is_ok());
@@ -293,39 +298,50 @@ fn statistics_come_over_the_bus() {
     assert!(last.get::<f64>("fps").unwrap() > 0.0 && last.get::<f64>("latency-ms").unwrap() > 0.0);
 }
 
+/// KiB of this process in memory.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
 #[test]
-fn two_hundred_switches_lose_no_frame() {
+fn two_hundred_switches_lose_no_frame_and_keep_no_memory() {
     let (folder, first) = saved(negative());
     let second = identity().save(folder.path(), "identity").display().to_string();
     let mut bench = Bench::new(&format!("model-file={first} style-fade=100"), 64, 48);
     let element = bench.element();
     let bus = with_bus(&element);
-    let (mut switches, mut asked) = (0, 0);
-    let styles = ["the-scream", "udnie:0.5,great-wave:0.5", "water-lilies"];
-    let mut frames = 0;
+    let (mut switches, mut frames, mut early) = (0, 0, 0);
     bench.frame_until(0, |_| {
         frames += 1;
-        switches += messages(&bus, "styletransfer-generator").len();
-        if frames % 3 == 0 {
-            asked += 1;
-            let file = match asked % 3 {
-                0 => &first,
-                1 => &second,
-                _ => "",
-            };
-            element.set_property("model-file", file);
-            if file.is_empty() {
-                element.set_property("style", styles[asked / 3 % 3]);
-            } else {
-                element.set_property("style", "");
+        let told = messages(&bus, "styletransfer-generator").len();
+        if told == 0 && frames > 1 {
+            return switches >= 200;
+        }
+        switches += told;
+        early = if switches == 50 { resident() } else { early };
+        // Every turn: two models, and then the embedded one in two styles, the second of which needs no loading.
+        match switches % 3 {
+            0 => element.set_property("model-file", &second),
+            1 => element.set_property("model-file", &first),
+            _ => {
+                element.set_property("style", "the-scream");
+                element.set_property("model-file", "");
+                element.set_property("style", "udnie:0.5,great-wave:0.5");
+                switches += 1;
             }
         }
-        asked >= 200 && switches >= 30
+        false
     });
-    // Every frame is pulled right after its push, and its time compared by the base class's own order.
     assert_eq!(count(&element, "frames"), frames);
     assert_eq!((count(&element, "dropped"), count(&element, "original")), (0, 0));
-    assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+    for kind in [gst::MessageType::Error, gst::MessageType::Warning] {
+        let message = bus.pop_filtered(&[kind]);
+        assert!(message.is_none(), "{message:?}");
+    }
+    let (early, late) = (early as f64, resident() as f64);
+    assert!(late < 1.15 * early, "{early} KiB after 50 switches, {late} after 200");
 }
 
 #[test]

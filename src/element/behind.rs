@@ -19,7 +19,8 @@ use crate::stylizer::{Controls, Pace};
 impl StyleTransfer {
     /// Whether frames wait for the next one.
     pub(super) fn looks_ahead(&self) -> bool {
-        lock(&self.settings).lookahead > 0 && !lock(&self.running).is_recurrent()
+        let wanted = lock(&self.settings).lookahead > 0;
+        wanted && !lock(&self.running).is_recurrent()
     }
 
     /// Takes the next frame and gives the one before.

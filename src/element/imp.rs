@@ -29,7 +29,8 @@ const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
 /// One inference that takes longer is told on the bus.
 const TOO_LONG: Duration = Duration::from_secs(2);
 
-/// The element. Locks are taken in the order of the fields; none but `running` is held while a frame is painted.
+/// The element. Only `running` is held while a frame is painted; with it the others may be locked for a moment, and none
+/// is locked inside of another one.
 #[derive(Default)]
 pub struct StyleTransfer {
     pub(super) settings: Mutex<Settings>,
@@ -41,6 +42,8 @@ pub struct StyleTransfer {
     pub(super) earliest: Mutex<Option<gst::ClockTime>>,
     /// Whether late frames are hurried by the element itself.
     pub(super) hurries: AtomicBool,
+    /// Nanoseconds by which the last frame was late downstream.
+    pub(super) late: AtomicU64,
     /// Nanoseconds that are told as latency.
     pub(super) latency: AtomicU64,
     watchdog: Mutex<Option<Watchdog>>,

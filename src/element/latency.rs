@@ -6,6 +6,9 @@ use std::time::Duration;
 const WINDOW: usize = 60;
 /// As many of them may take longer than is told: a machine hiccups now and then.
 const OUTLIERS: usize = 2;
+/// Late frames of a window that show that what is told is too short; and how far that goes.
+const MANY: u32 = 15;
+const LONGEST: Duration = Duration::from_millis(200);
 /// What is told is a multiple of this.
 const GRAIN: Duration = Duration::from_millis(5);
 /// So many windows in a row must need less than half before less is told.
@@ -16,34 +19,45 @@ const PATIENCE: u32 = 10;
 pub struct LatencyMeter {
     told: Duration,
     window: Vec<Duration>,
+    late: u32,
+    lateness: Duration,
     small: u32,
 }
 
 impl LatencyMeter {
-    /// Starts anew from how long one run of the generator takes.
-    pub fn start(&mut self, rehearsed: Duration) -> Duration {
-        self.told = rounded_up(rehearsed.mul_f32(1.5) + GRAIN);
-        self.window.clear();
-        self.window.reserve_exact(WINDOW);
-        self.small = 0;
+    /// What to tell.
+    pub fn told(&self) -> Duration {
         self.told
     }
 
-    /// A frame took so long. Returns what to tell when it changes.
-    pub fn frame(&mut self, took: Duration) -> Option<Duration> {
+    /// Starts anew from how long a frame is expected to take.
+    pub fn start(&mut self, expected: Duration) {
+        self.told = rounded_up(expected.mul_f32(1.5) + GRAIN);
+        self.window.clear();
+        self.window.reserve_exact(WINDOW);
+        self.small = 0;
+    }
+
+    /// A frame took so long, and the one before was so late downstream (zero: it was not).
+    pub fn frame(&mut self, took: Duration, late: Duration) {
         self.window.push(took);
+        self.late += u32::from(!late.is_zero());
+        self.lateness += late;
         if self.window.len() < WINDOW {
-            return None;
+            return;
         }
         self.window.sort_unstable();
-        let needed = rounded_up(self.window[WINDOW - 1 - OUTLIERS].mul_f32(1.1));
+        let mut needed = rounded_up(self.window[WINDOW - 1 - OUTLIERS].mul_f32(1.1));
+        if self.late >= MANY {
+            // Frames wait elsewhere too, in a queue before the element: with that the told time is too short.
+            needed = needed.max(rounded_up(self.told + self.lateness / self.late)).min(LONGEST.max(needed));
+        }
+        (self.late, self.lateness) = (0, Duration::ZERO);
         self.window.clear();
         self.small = if 2 * needed < self.told { self.small + 1 } else { 0 };
-        let changes = needed > self.told || self.small >= PATIENCE;
-        changes.then(|| {
+        if needed > self.told || self.small >= PATIENCE {
             (self.told, self.small) = (needed, 0);
-            needed
-        })
+        }
     }
 }
 
@@ -57,18 +71,21 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    fn after(meter: &mut LatencyMeter, frames: usize, took: u64) -> Vec<Duration> {
-        (0..frames).filter_map(|_| meter.frame(MS(took))).collect()
+    fn after(meter: &mut LatencyMeter, frames: usize, took: u64) -> Duration {
+        (0..frames).for_each(|_| meter.frame(MS(took), Duration::ZERO));
+        meter.told()
     }
 
     #[test]
     fn it_grows_at_once_shrinks_slowly_and_overlooks_hiccups() {
         let mut meter = LatencyMeter::default();
-        assert_eq!(meter.start(MS(20)), MS(35));
-        assert_eq!(after(&mut meter, 58, 21), []);
-        assert_eq!(after(&mut meter, 2, 900), [], "two hiccups in two seconds");
-        assert_eq!(after(&mut meter, 60, 40), [MS(45)]);
-        assert_eq!(after(&mut meter, 9 * 60, 10), []);
-        assert_eq!(after(&mut meter, 60, 10), [MS(15)]);
+        meter.start(MS(20));
+        assert_eq!(after(&mut meter, 58, 21), MS(35));
+        assert_eq!(after(&mut meter, 2, 900), MS(35), "two hiccups in two seconds");
+        assert_eq!(after(&mut meter, 60, 40), MS(45));
+        assert_eq!(after(&mut meter, 9 * 60, 10), MS(45));
+        assert_eq!(after(&mut meter, 60, 10), MS(15));
+        (0..60).for_each(|i| meter.frame(MS(10), if i % 2 == 0 { MS(12) } else { Duration::ZERO }));
+        assert_eq!(meter.told(), MS(30), "half of the frames came 12 ms late");
     }
 }

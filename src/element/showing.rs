@@ -54,8 +54,8 @@ impl StyleTransfer {
         let caps = running.wanted.caps;
         running.key = Key { caps, size: settings.revisions.size, divisor, ..running.key.clone() };
         let pixels = info.width() * info.height();
-        let latency = running.pacer.latency.start(rehearsed + BESIDE * pixels);
-        self.tell_latency(latency, running);
+        running.pacer.latency.start(rehearsed + BESIDE * pixels);
+        self.tell_latency(running);
         self.configured(running);
         Ok(())
     }
@@ -150,9 +150,8 @@ impl StyleTransfer {
             gst::info!(super::log::CAT, imp = self, "{structure}");
             self.post(structure);
         }
-        if let Some(latency) = running.pacer.latency.frame(took) {
-            self.tell_latency(latency, running);
-        }
+        running.pacer.latency.frame(took, Duration::from_nanos(self.late.swap(0, Ordering::Relaxed)));
+        self.tell_latency(running);
         self.hurries.store(running.pacer.step().is_some(), Ordering::Relaxed);
         let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
         lock(&self.stats).governed(running.pacer.step(), latency);
@@ -161,13 +160,14 @@ impl StyleTransfer {
         }
     }
 
-    fn tell_latency(&self, processing: Duration, running: &Running) {
+    /// Posts a message when what frames take, or whether they wait for the next one, has changed.
+    fn tell_latency(&self, running: &Running) {
         let waiting = if lock(&self.settings).lookahead > 0 && !running.is_recurrent() {
             running.pacer.frame_time()
         } else {
             Duration::ZERO
         };
-        let told = (processing + waiting).as_nanos() as u64;
+        let told = (running.pacer.latency.told() + waiting).as_nanos() as u64;
         if self.latency.swap(told, Ordering::Relaxed) != told {
             let element = self.obj();
             // Without a bus nobody wants to know.
@@ -195,6 +195,7 @@ impl StyleTransfer {
             diff if diff > 0 => Some(timestamp + gst::ClockTime::from_nseconds(diff as u64)),
             _ => None,
         };
+        self.late.store(diff.max(0) as u64, Ordering::Relaxed);
         // Frames that are hopelessly late had better be left out: then the base class does so.
         self.hurries.load(Ordering::Relaxed) && diff < HOPELESS.as_nanos() as i64
     }
