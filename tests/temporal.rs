@@ -244,6 +244,25 @@ fn what_a_square_uncovers_shows_no_ghost_of_it() {
 }
 
 #[test]
+fn what_carried_frames_dragged_along_does_not_outlive_the_next_painting() {
+    let mut stabilizer = Stabilizer::default();
+    stabilizer.keep_history(true);
+    for i in 0..6 {
+        show(&mut stabilizer, &square(i), &square(i).planar());
+    }
+    for i in 6..9 {
+        stabilizer.observe(&square(i).image(), MOTION);
+        stabilizer.carry(square(i).canvas()).expect("there is a history");
+    }
+    let painting = square(9).planar();
+    let shown = show(&mut stabilizer, &square(9), &painting);
+    // Uncovered while nothing was painted: between where the square was and where it is.
+    let uncovered = (44..76).flat_map(|y| (46..64).map(move |x| y * 200 + x));
+    let ghosts: Vec<f32> = uncovered.map(|at| ((shown[at] - painting[at]) / (0.75 - painting[at])).abs()).collect();
+    assert!(mean(&ghosts) < 0.08, "a share of {} on average", mean(&ghosts));
+}
+
+#[test]
 fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
     let scene = |seed: u64, light: f32| {
         Frame::new(160, 120, move |x, y| [seed, seed + 1, seed + 2].map(|s| light * texture(x, y, s)))

@@ -12,7 +12,7 @@ use super::finish::{Finish, finish};
 use super::meter::Meter;
 use super::scene_cut::{Change, Watch};
 use super::stabilizer::{Method, Report, Smoothing};
-use super::warp::{Canvas, Carrier, Pixel};
+use super::warp::{Canvas, Carrier, FRESH, Pixel};
 
 /// Detail of the shown painting that is asked for, as a share of the raw one's.
 const DETAIL: f32 = 0.91;
@@ -165,7 +165,11 @@ impl Blender {
         self.fit(canvas);
         let into = (&mut self.blend[..], &mut self.blur[..]);
         self.carrier.slide(canvas, &motion.field, &self.history, into);
+        // Half as much as a painting: what is sharpened here is sharpened already.
+        let sharpening = self.sharpening;
+        self.sharpening *= 0.5;
         self.finish(canvas, Pixel::ZERO);
+        self.sharpening = sharpening;
         self.meter.reset();
         self.report = Report {
             change: Change::None,
@@ -236,6 +240,6 @@ fn remember(history: &mut Vec<Pixel>, painting: &[f32], canvas: Canvas) {
     let (red, rest) = painting.split_at(area);
     let (green, blue) = rest.split_at(area);
     let pixels =
-        red.iter().zip(green).zip(blue).map(|((r, g), b)| Pixel::new([*r, *g, *b, 0.0].map(|v| v.clamp(0.0, 1.0))));
+        red.iter().zip(green).zip(blue).map(|((r, g), b)| Pixel::new([*r, *g, *b, FRESH].map(|v| v.clamp(0.0, 1.0))));
     history.extend(pixels);
 }

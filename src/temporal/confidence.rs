@@ -24,6 +24,9 @@ pub struct Resemblance {
     pub trust: f32,
     /// Share of the cells that are hardly trusted.
     pub lost: f32,
+    /// Share of the new frame that has come into view, by the motion alone: from beyond the border, or from behind
+    /// something.
+    pub uncovered: f32,
     /// By how much (0..=255) the new frame is brighter throughout.
     pub brighter: f32,
 }
@@ -62,6 +65,7 @@ impl Check {
         }
         total.trust /= (width * height) as f32;
         total.lost /= (width * height) as f32;
+        total.uncovered /= (width * height) as f32;
         total
     }
 
@@ -136,9 +140,13 @@ impl Check {
         for (x, (cell, vector)) in cells.iter_mut().zip(vectors).enumerate() {
             let sum = self.sums[x.saturating_sub(1)] + self.sums[x] + self.sums[(x + 1).min(width - 1)];
             let off = sum * (1.0 / (9.0 * TOLERANCE));
-            let bend = bend([vectors[x.saturating_sub(1)], vectors[(x + 1).min(width - 1)], up[x], down[x]]);
+            let around = [vectors[x.saturating_sub(1)], vectors[(x + 1).min(width - 1)], up[x], down[x]];
+            let bend = bend(around);
             let trust = bell(off * off) / (1.0 + bend * (1.0 / (EDGE * EDGE)));
             total.trust += trust;
+            let (px, py) = (x as f32 + vector[0], y as f32 + vector[1]);
+            let inside = px >= 0.0 && py >= 0.0 && px <= (width - 1) as f32 && py <= (height - 1) as f32;
+            total.uncovered += if inside { stretch(around) } else { 1.0 };
             total.lost += f32::from(u8::from(trust < LOST));
             *cell = [vector[0], vector[1], trust];
         }
@@ -149,6 +157,14 @@ impl Check {
 fn bend([left, right, above, below]: [Vector; 4]) -> f32 {
     let square = |a: Vector, b: Vector| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2);
     square(left, right) + square(above, below)
+}
+
+/// The part of a cell that has come into view between its neighbours: 1 where all of them come from the same place.
+fn stretch([left, right, above, below]: [Vector; 4]) -> f32 {
+    let across = [0.5 * (right[0] - left[0]), 0.5 * (right[1] - left[1])];
+    let along = [0.5 * (below[0] - above[0]), 0.5 * (below[1] - above[1])];
+    let area = (1.0 + across[0]) * (1.0 + along[1]) - across[1] * along[0];
+    (1.0 - area).clamp(0.0, 1.0)
 }
 
 /// About exp(-x) for x >= 0, and 0 from 8 on; smooth enough for a weight and made of what vector units have.

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::warp::{Pixel, band, unit};
+use super::warp::{FRESH, Pixel, band, unit};
 
 /// What is done to the blend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +66,9 @@ fn finish_row(
         let (left, middle, right) = (column[x.saturating_sub(1)], column[x], column[(x + 1).min(width - 1)]);
         let here = here[x];
         let fine = here - (left + middle + middle + right) * (1.0 / 16.0);
-        let (show, hold) = (how.shown * here.to_array()[3], how.kept * blur[x]);
+        // Where the history has a share, averaging has taken detail.
+        let averaged = (here.to_array()[3] - FRESH).max(0.0) * (1.0 / (1.0 - FRESH));
+        let (show, hold) = (how.shown * averaged, how.kept * blur[x]);
         let sharp = (here + fine * show / (fine.abs() * (1.0 / COARSE) + Pixel::ONE)).to_array();
         kept[x] = unit(here + fine * hold + how.lift);
         (red[x], green[x], blue[x]) = (sharp[0], sharp[1], sharp[2]);

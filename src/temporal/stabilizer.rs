@@ -81,7 +81,7 @@ impl Report {
 }
 
 /// Share of the picture that may have come into view since the last painting before another one is due.
-const MOST_UNCOVERED: f32 = 0.25;
+const MOST_UNCOVERED: f32 = 0.2;
 
 /// The stabilizer: motion, history, and the frame that waits for the next one.
 #[derive(Debug, Default)]
@@ -161,7 +161,7 @@ impl Stabilizer {
     pub fn can_carry(&mut self, canvas: Canvas) -> bool {
         let has_history = self.blender.has_history(canvas) || self.held.full;
         let Some(found) = self.estimator.estimate().filter(|_| has_history) else { return false };
-        self.uncovered += found.back.seen.lost;
+        self.uncovered += found.back.seen.uncovered;
         Change::of(found.back.seen) == Change::None && self.uncovered < MOST_UNCOVERED
     }
 

@@ -11,8 +11,11 @@ use wide::f32x4;
 use super::confidence::Field;
 use super::taps::{PHASES, TAPS, sample};
 
-/// Red, green, blue, spare.
+/// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend, 0..=1.
 pub type Pixel = f32x4;
+
+/// A painting's own pixel is one frame's worth of history; every blend brings it nearer to 1.
+pub const FRESH: f32 = 0.6;
 
 /// How much of the history is taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,8 +88,8 @@ impl Carrier {
         (self.canvas, self.field) = (Some(canvas), (field.width, field.height));
     }
 
-    /// Blends `fresh` (planar) with the warped `history` into `blend`. The spare lane of a blended pixel is the share
-    /// of history in it, and `blur` the strength of the blur that the warp's interpolation left, 0..=1.
+    /// Blends `fresh` (planar) with the warped `history` into `blend`; `blur` becomes the strength of the blur that the
+    /// warp's interpolation left, 0..=1.
     pub fn carry(
         &mut self,
         canvas: Canvas,
@@ -108,7 +111,7 @@ impl Carrier {
                 let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
                 (blend[at], blur[at]) = match found {
                     Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
-                    None => (new, 0.0),
+                    None => (new + ONE_FRAME, 0.0),
                 };
             });
         });
@@ -129,7 +132,9 @@ impl Carrier {
         bands.enumerate().for_each(|(i, ((blend, blur), row))| {
             warp.walk(i * chunk..i * chunk + blend.len(), Reach::Everywhere, row, |at, found| {
                 if let Some(found) = found {
-                    (blend[at], blur[at]) = (unit(found.pixel), found.blur);
+                    // What came into view since the last painting must not outlive the next one.
+                    let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
+                    (blend[at], blur[at]) = (unit(found.pixel) * worth, 0.0);
                 }
             });
         });
@@ -196,10 +201,18 @@ impl Warp<'_> {
                 let (left, right) = (row[low as usize], row[low as usize + 1]);
                 // Column, row and trust, side by side.
                 let [dx, dy, trust, _] = ((left + (right - left) * share) * scale).to_array();
-                let (mut px, mut py) = (x as f32 + dx, y as f32 + dy);
+                let (px, py) = (x as f32 + dx, y as f32 + dy);
                 if reach == Reach::Everywhere {
-                    (px, py) = (px.clamp(0.0, last.0), py.clamp(0.0, last.1));
-                } else if !(px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1 && trust >= LEAST) {
+                    // From beyond the border nothing is known: what was here before is better than streaks.
+                    let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
+                    let found = match inside {
+                        true => self.look_up(px, py, trust),
+                        false => self.look_up(x as f32, y as f32, 0.0),
+                    };
+                    visit(first + x, Some(found));
+                    continue;
+                }
+                if !(px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1 && trust >= LEAST) {
                     visit(first + x, None);
                     continue;
                 }
@@ -232,7 +245,7 @@ impl Warp<'_> {
 enum Reach {
     /// Those that can be trusted and lie inside.
     Trusted,
-    /// All; beyond the border is what lies on it.
+    /// All.
     Everywhere,
 }
 
@@ -256,13 +269,14 @@ fn mixed(new: Pixel, old: Pixel, trust: f32, weights: Weights) -> Pixel {
     let off = (r + g + b) * (1.0 / 3.0);
     let square = off * off;
     let flicker = square / (square + FLICKER * FLICKER);
-    // A history that was hardly trusted itself is a mean of few frames: it counts as one.
-    let most = 0.6 + 0.4 * before;
-    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(most);
-    // The spare lane of `new` is 0, and that of the difference becomes the share.
-    let step = (old - new) * SCENE + SPARE;
-    new + step * share
+    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(before);
+    // The last lane of `new` is 0, and becomes FRESH and what the history adds to it.
+    let step = (old - new) * SCENE + MORE;
+    new + ONE_FRAME + step * share
 }
 
+/// Trust beyond 1 / this is as good as full, for a frame that is not painted.
+const SURE: f32 = 1.25;
+const ONE_FRAME: Pixel = Pixel::new([0.0, 0.0, 0.0, FRESH]);
+const MORE: Pixel = Pixel::new([0.0, 0.0, 0.0, 1.0 - FRESH]);
 const SCENE: Pixel = Pixel::new([1.0, 1.0, 1.0, 0.0]);
-const SPARE: Pixel = Pixel::new([0.0, 0.0, 0.0, 1.0]);
