@@ -107,6 +107,11 @@ impl Governor {
         self.at + 1 < self.steps.len()
     }
 
+    /// Whether even the fastest step is too slow.
+    pub fn is_overloaded(&self) -> bool {
+        !self.can_go_down() && self.loads[self.at].is_some_and(|load| load > TOO_MUCH)
+    }
+
     /// A frame was done in `took`, of the `frame` time that there is for one; `late` if it will be too late downstream.
     /// Returns the new step when it changes.
     pub fn frame(&mut self, took: Duration, frame: Duration, late: bool) -> Option<Step> {
@@ -252,6 +257,10 @@ mod tests {
         assert_eq!(first(1.5), Step { divisor: 2, interval: 1 });
         assert_eq!(first(3.0), Step { divisor: 3, interval: 1 });
         assert_eq!(first(1e6), Step { divisor: 3, interval: 4 });
+        let mut slow = Governor::new(1280, 720, 1e6);
+        assert!(!slow.is_overloaded(), "nothing was measured yet");
+        play(&mut slow, 2, |_| 1.5);
+        assert!(slow.is_overloaded());
     }
 
     #[test]

@@ -339,12 +339,12 @@ fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
     for i in 1..4 {
         let (now, still) = (frame(i), frame(0).planar());
         stabilizer.observe(&now.image(), Smoothing::OFF);
-        assert!(stabilizer.can_carry(canvas));
+        assert!(stabilizer.can_carry(canvas, false));
         let shown = stabilizer.carry(canvas).unwrap().to_vec();
         let off = |v: &[f32]| mean(&v.iter().zip(&now.planar()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
         assert!(off(&shown) < 0.25 * off(&still), "frame {i}: {} instead of {}", off(&shown), off(&still));
     }
     let cut = Frame::textured(width, height, 99, |x, y| (x, y));
     stabilizer.observe(&cut.image(), Smoothing::OFF);
-    assert!(!stabilizer.can_carry(canvas), "a new scene has to be painted");
+    assert!(!stabilizer.can_carry(canvas, false), "a new scene has to be painted");
 }

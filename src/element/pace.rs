@@ -80,10 +80,13 @@ impl Pacer {
         }
         let step = self.step().unwrap_or(Step::FULL);
         let interval = step.interval.max(settings.interval);
-        let due = self.since_painted + 1 >= interval && !(hurry && governed && self.since_painted < LONGEST_HURRY);
+        let hurry = hurry && governed && self.since_painted < LONGEST_HURRY;
+        let due = self.since_painted + 1 >= interval;
         let pace = match (due, interval > 1 || governed) {
+            _ if hurry => Pace::Hurry,
             (true, false) => Pace::Every,
             (true, true) => Pace::Paint,
+            (false, _) if self.governor.as_ref().is_some_and(Governor::is_overloaded) => Pace::Hurry,
             (false, _) => Pace::Carry,
         };
         Plan { pace, divisor: if settings.has_size { 1 } else { step.divisor } }

@@ -51,6 +51,8 @@ pub enum Pace {
     Paint,
     /// Carried if that can be, else painted.
     Carry,
+    /// The same where there is no time: more may have come into view.
+    Hurry,
 }
 
 /// What is wanted of one frame.
@@ -168,7 +170,7 @@ impl Stylizer {
         }
     }
 
-    /// Shows a frame without painting it, if [`Pace::Carry`] asks for that and it can be; else [`Stylizer::paint`] must
+    /// Shows a frame without painting it, if its pace asks for that and it can be; else [`Stylizer::paint`] must
     /// follow. `seen` is the frame, or its lightness in every plane: its motion is found in it.
     ///
     /// # Errors
@@ -180,13 +182,13 @@ impl Stylizer {
         controls: Controls,
     ) -> Result<Option<Outcome>> {
         let ahead = self.begin(controls);
-        self.observed = controls.pace == Pace::Carry && !self.is_recurrent();
+        self.observed = matches!(controls.pace, Pace::Carry | Pace::Hurry) && !self.is_recurrent();
         if !self.observed {
             return Ok(None);
         }
         self.stabilizer.observe(seen, controls.smoothing);
         let canvas = self.canvas();
-        if !self.stabilizer.can_carry(canvas) {
+        if !self.stabilizer.can_carry(canvas, controls.pace == Pace::Hurry) {
             return Ok(None);
         }
         let shown = match ahead {

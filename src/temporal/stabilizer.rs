@@ -157,12 +157,14 @@ impl Stabilizer {
     }
 
     /// Whether the frame of the last [`Stabilizer::observe`] may be shown by carrying the history on, without a
-    /// painting of its own: not at a cut or in another light, nor when too much has come into view.
-    pub fn can_carry(&mut self, canvas: Canvas) -> bool {
+    /// painting of its own: not at a cut or in another light, nor when too much has come into view (twice as much, if the
+    /// frame is `late`).
+    pub fn can_carry(&mut self, canvas: Canvas, late: bool) -> bool {
         let has_history = self.blender.has_history(canvas) || self.held.full;
         let Some(found) = self.estimator.estimate().filter(|_| has_history) else { return false };
         self.uncovered += found.back.seen.uncovered;
-        Change::of(found.back.seen) == Change::None && self.uncovered < MOST_UNCOVERED
+        let most = if late { 2.0 * MOST_UNCOVERED } else { MOST_UNCOVERED };
+        Change::of(found.back.seen) == Change::None && self.uncovered < most
     }
 
     /// The history carried on to a frame that is not painted; nothing without a history.
