@@ -53,6 +53,28 @@ pub fn round_up(value: usize, multiple: usize) -> usize {
     value.div_ceil(multiple) * multiple
 }
 
+/// Between which two cells of a coarser row (or column) a pixel lies, and how far from the first to the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The cell before it.
+    pub low: u32,
+    /// The one after; the same where there is no other.
+    pub high: u32,
+    /// The way from one to the other, 0..=1.
+    pub share: f32,
+}
+
+/// Where `count` pixels lie among `cells`, which span the `picture` pixels from `origin` on; beyond them is their edge.
+pub fn between(count: usize, origin: usize, picture: usize, cells: usize) -> Vec<Between> {
+    let scale = cells as f32 / picture as f32;
+    let place = |i: usize| {
+        let at = ((i as f32 - origin as f32 + 0.5) * scale - 0.5).clamp(0.0, cells as f32 - 1.0);
+        let low = (at as usize).min(cells.saturating_sub(2));
+        Between { low: low as u32, high: (low + 1).min(cells - 1) as u32, share: at - low as f32 }
+    };
+    (0..count).map(place).collect()
+}
+
 impl FromStr for InferenceSize {
     type Err = anyhow::Error;
 

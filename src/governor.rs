@@ -97,13 +97,7 @@ impl Governor {
         self.steps.get(self.at).copied().unwrap_or(Step::FULL)
     }
 
-    /// Its place on the ladder: 0 is the best picture.
-    pub fn place(&self) -> usize {
-        self.at
-    }
-
-    /// Whether there is a faster step.
-    pub fn can_go_down(&self) -> bool {
+    fn can_go_down(&self) -> bool {
         self.at + 1 < self.steps.len()
     }
 
@@ -223,9 +217,9 @@ mod tests {
     fn it_goes_up_again_when_the_machine_is_free() {
         let mut governor = Governor::new(1280, 720, 0.0);
         play(&mut governor, 5, machine(4.0, 0.2));
-        assert!(governor.place() > 0);
+        assert!(governor.at > 0);
         play(&mut governor, 60, machine(0.4, 0.1));
-        assert_eq!(governor.place(), 0);
+        assert_eq!(governor.at, 0);
     }
 
     #[test]

@@ -58,14 +58,37 @@ impl StyleMix {
     }
 }
 
+/// The way from one picture to the next, by the frames' time.
+#[derive(Debug, Clone, Default)]
+pub struct Fade {
+    length: Duration,
+    started: Option<Duration>,
+}
+
+impl Fade {
+    /// A fade that begins with the next frame.
+    pub fn new(length: Duration) -> Self {
+        Self { length, started: None }
+    }
+
+    /// How much of the way lies behind a frame at `time`, 0..=1. A frame without a time, or from before the beginning
+    /// (a seek), is at the end.
+    pub fn share(&mut self, time: Option<Duration>) -> f32 {
+        let gone = time.and_then(|time| time.checked_sub(*self.started.get_or_insert(time)));
+        match gone {
+            Some(gone) if gone < self.length => gone.as_secs_f32() / self.length.as_secs_f32(),
+            _ => 1.0,
+        }
+    }
+}
+
 /// Weights on their way from one mix to another, by the frames' time.
 #[derive(Debug, Clone, Default)]
 pub struct StyleFade {
     now: Vec<f32>,
     from: Vec<f32>,
     target: Vec<f32>,
-    length: Duration,
-    started: Option<Duration>,
+    fade: Fade,
 }
 
 impl StyleFade {
@@ -75,7 +98,7 @@ impl StyleFade {
             self.now.clone_from(&target);
         }
         self.from.clone_from(&self.now);
-        (self.target, self.length, self.started) = (target, length, None);
+        (self.target, self.fade) = (target, Fade::new(length));
     }
 
     /// Whether the weights are on their way.
@@ -88,13 +111,10 @@ impl StyleFade {
         &self.now
     }
 
-    /// The weights for a frame at `time`. The fade begins at the first frame after [`StyleFade::set`]; a frame without
-    /// a time, or from before the beginning (a seek), is at the end of it.
+    /// The weights for a frame at `time`. The fade begins at the first frame after [`StyleFade::set`].
     pub fn at(&mut self, time: Option<Duration>) -> &[f32] {
         if self.is_fading() {
-            let start = *self.started.get_or_insert(time.unwrap_or_default());
-            let gone = time.and_then(|t| t.checked_sub(start)).unwrap_or(self.length);
-            let share = (gone.as_secs_f32() / self.length.as_secs_f32()).min(1.0);
+            let share = self.fade.share(time);
             for ((now, from), target) in self.now.iter_mut().zip(&self.from).zip(&self.target) {
                 *now = if share >= 1.0 { *target } else { from + (target - from) * share };
             }

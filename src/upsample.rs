@@ -8,6 +8,7 @@
 use anyhow::Result;
 use wide::f32x4;
 
+use crate::geometry::{Between, between};
 use crate::image::{Image, ImageMut, Sample, Shape};
 
 /// Red, green, blue, spare.
@@ -34,14 +35,6 @@ struct Sums {
     product: Pixel,
     /// Lightness, its square, and nothing.
     light: Pixel,
-}
-
-/// Between which two of the small pixels one of the large ones lies.
-#[derive(Debug, Clone, Copy)]
-struct Between {
-    low: u32,
-    high: u32,
-    share: f32,
 }
 
 /// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
@@ -104,14 +97,7 @@ pub struct Guided {
 impl Guided {
     /// Tables for going from `small` to `large`.
     pub fn new(small: (usize, usize), large: (usize, usize)) -> Self {
-        let table = |small: usize, large: usize| -> Vec<Between> {
-            let place = |i: usize| {
-                let at = ((i as f32 + 0.5) * small as f32 / large as f32 - 0.5).clamp(0.0, small as f32 - 1.0);
-                let low = at as usize;
-                Between { low: low as u32, high: (low + 1).min(small - 1) as u32, share: at - low as f32 }
-            };
-            (0..large).map(place).collect()
-        };
+        let table = |small: usize, large: usize| between(large, 0, large, small);
         Self { columns: table(small.0, large.0), rows: table(small.1, large.1), ..Default::default() }
     }
 

@@ -8,7 +8,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("geometry", &[]),
     ("image", &[]),
     ("mix", &["image"]),
-    ("upsample", &["image"]),
+    ("upsample", &["geometry", "image"]),
     ("governor", &[]),
     ("watchdog", &[]),
     ("style", &[]),
@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["tensor"]),
     ("style_image", &["image"]),
     ("inference", &["image", "tensor", "model", "style_image", "log"]),
-    ("temporal", &["image", "tensor"]),
+    ("temporal", &["geometry", "image", "tensor"]),
     ("stylizer", &["geometry", "image", "style", "tensor", "model", "inference", "temporal"]),
     (
         "element",

@@ -77,7 +77,7 @@ impl StyleTransfer {
         let controls = FrameControls { mix: settings.mix, stylizer };
         let mut running = lock(&self.running);
         let running = &mut *running;
-        let painters = running.painter.iter_mut().chain(running.fade.as_mut().map(|fade| &mut fade.painter));
+        let painters = running.painter.iter_mut().chain(running.before.as_mut().map(|before| &mut before.painter));
         let mut painted = false;
         for painter in painters {
             if !painted && settings.mix.strength > 0.0 && painter.drain(&shown, controls)? {

@@ -110,14 +110,17 @@ impl Pacer {
 
     /// The time that there is for a frame.
     fn time_for(&self, settings: &FrameSettings) -> Duration {
-        let rate = if settings.target_fps > 0.0 { settings.target_fps } else { self.rate };
-        if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO }
+        if settings.target_fps > 0.0 { period(settings.target_fps) } else { self.frame_time() }
     }
 
     /// Time between frames by the caps; nothing for a varying rate.
     pub fn frame_time(&self) -> Duration {
-        if self.rate > 0.0 { Duration::from_secs_f64(1.0 / self.rate) } else { Duration::ZERO }
+        period(self.rate)
     }
+}
+
+fn period(rate: f64) -> Duration {
+    if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO }
 }
 
 /// So many late frames in a row are carried; then one is painted even if it is late.

@@ -16,6 +16,7 @@ use super::pace::Pacer;
 use super::painter::Painter;
 use super::settings::{FrameSettings, Settings};
 use crate::inference::config::ModelSource;
+use crate::style::Fade;
 
 /// What is running: behind one lock that is held for the length of a frame.
 #[derive(Default)]
@@ -30,7 +31,7 @@ pub(super) struct Running {
     pub wanted: Key,
     /// The style that it paints, by its revision.
     pub style: u64,
-    pub fade: Option<Fade>,
+    pub before: Option<Before>,
     /// Time of the last frame.
     pub last: Option<Duration>,
     pub pacer: Pacer,
@@ -39,23 +40,9 @@ pub(super) struct Running {
 }
 
 /// The painter before, for the time of the fade.
-pub(super) struct Fade {
+pub(super) struct Before {
     pub painter: Painter,
-    pub length: Duration,
-    /// When the first frame of the new painter was shown.
-    pub since: Option<Duration>,
-}
-
-impl Fade {
-    /// The share of the new painter in a frame at `time`; without a time, or after a seek, the fade is over.
-    pub fn share(&mut self, time: Option<Duration>) -> f32 {
-        let Some(time) = time else { return 1.0 };
-        let gone = time.checked_sub(*self.since.get_or_insert(time));
-        match gone {
-            Some(gone) if gone < self.length => gone.as_secs_f32() / self.length.as_secs_f32(),
-            _ => 1.0,
-        }
-    }
+    pub fade: Fade,
 }
 
 /// Warnings that would come with every frame come once a second.
@@ -91,7 +78,7 @@ impl Running {
     /// Forgets what was painted before.
     pub fn reset(&mut self) {
         self.painter.as_mut().map(Painter::reset);
-        self.fade = None;
+        self.before = None;
     }
 
     /// Whether every frame must be shown before the next one is painted.
@@ -211,11 +198,9 @@ impl StyleTransfer {
         }
         // The governor's smaller picture is the same painting: nothing to fade, but with lookahead a frame is on its way.
         let length = if resized { Duration::ZERO } else { settings.style_fade() };
-        running.fade = had.filter(|_| !length.is_zero() || settings.lookahead > 0).map(|painter| Fade {
-            painter,
-            length,
-            since: None,
-        });
+        running.before = had
+            .filter(|_| !length.is_zero() || settings.lookahead > 0)
+            .map(|painter| Before { painter, fade: Fade::new(length) });
         self.configured(running);
         let Some(painter) = &running.painter else { return };
         let (width, height) = painter.size();

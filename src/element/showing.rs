@@ -35,20 +35,23 @@ impl StyleTransfer {
         let mut running = lock(&self.running);
         let running = &mut *running;
         running.pacer.negotiated(info);
-        running.fade = None;
+        running.before = None;
         running.pacer.is_live(|| self.source_is_live());
         let frame = settings.of_frame();
         let painter = running.painter.as_mut().context("no model is loaded")?;
-        let mut divisor = 1;
-        if running.pacer.governs(&frame) && !frame.has_size {
-            // How long a frame takes is found at the smallest size, where it takes least.
-            let smallest = ladder(info.width() as usize, info.height() as usize).last().map_or(1, |step| step.divisor);
-            self.negotiate(painter, info, &settings, smallest)?;
-            let full = painter.rehearse()? * smallest.pow(2);
-            divisor = running.pacer.begin(&frame, full).divisor;
-        }
+        let governs = running.pacer.governs(&frame) && !frame.has_size;
+        // How long a frame takes is found at the smallest size, where it takes least.
+        let smallest = ladder(info.width() as usize, info.height() as usize).last().map_or(1, |step| step.divisor);
+        let mut divisor = if governs { smallest } else { 1 };
         self.negotiate(painter, info, &settings, divisor)?;
-        let rehearsed = painter.rehearse()?;
+        let mut rehearsed = painter.rehearse()?;
+        if governs {
+            divisor = running.pacer.begin(&frame, rehearsed * smallest.pow(2)).divisor;
+            if divisor != smallest {
+                self.negotiate(painter, info, &settings, divisor)?;
+                rehearsed = painter.rehearse()?;
+            }
+        }
         running.wanted.caps += 1;
         running.wanted.divisor = divisor;
         let caps = running.wanted.caps;
@@ -217,7 +220,7 @@ struct Painted {
 impl Painted {
     fn by<'a>(&self, running: &'a Running) -> Option<&'a Painter> {
         match self.old {
-            true => running.fade.as_ref().map(|fade| &fade.painter),
+            true => running.before.as_ref().map(|before| &before.painter),
             false => running.painter.as_ref(),
         }
     }
@@ -225,20 +228,20 @@ impl Painted {
 
 /// Paints with what is running, and with what was running before while that fades out. `None`: nothing to show yet.
 fn paint(running: &mut Running, frames: Frames, controls: FrameControls) -> Result<Option<Painted>> {
-    let old = running.fade.as_mut().and_then(|fade| {
+    let old = running.before.as_mut().and_then(|before| {
         // The old painting is carried along: two inferences a frame would be late.
         let controls = FrameControls { stylizer: Controls { pace: Pace::Carry, ..controls.stylizer }, ..controls };
-        shown(fade.painter.paint(frames, controls).ok()?)
+        shown(before.painter.paint(frames, controls).ok()?)
     });
     let painter = running.painter.as_mut().context("no model is loaded")?;
     let outcome = painter.paint(frames, controls)?;
     ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
     let Some(how) = shown(outcome) else { return Ok(old.map(|how| Painted { how, old: true })) };
-    if let Some(fade) = &mut running.fade {
-        let share = fade.share(controls.stylizer.time);
+    if let Some(before) = &mut running.before {
+        let share = before.fade.share(controls.stylizer.time);
         match share < 1.0 && old.is_some() {
-            true => painter.fade_from(&fade.painter, share)?,
-            false => running.fade = None,
+            true => painter.fade_from(&before.painter, share)?,
+            false => running.before = None,
         }
     }
     Ok(Some(Painted { how, old: false }))

@@ -150,7 +150,7 @@ impl Blender {
         let missing = DETAIL * detail_planar(fresh, canvas) / detail(&self.blend, canvas.width).max(1e-6) - 1.0;
         self.sharpening = (SLOPE * missing).clamp(0.0, STRONGEST);
         let lift = (mean_planar(fresh, canvas) - mean(&self.blend, canvas.width)) * LIFT;
-        self.finish(canvas, lift);
+        self.finish(canvas, self.sharpening, lift);
         self.meter.look(canvas, field, fresh, &self.shown);
         self.report.blend = started.elapsed();
         &self.shown
@@ -166,10 +166,7 @@ impl Blender {
         let into = (&mut self.blend[..], &mut self.blur[..]);
         self.carrier.slide(canvas, &motion.field, &self.history, into);
         // Half as much as a painting: what is sharpened here is sharpened already.
-        let sharpening = self.sharpening;
-        self.sharpening *= 0.5;
-        self.finish(canvas, Pixel::ZERO);
-        self.sharpening = sharpening;
+        self.finish(canvas, 0.5 * self.sharpening, Pixel::ZERO);
         self.meter.reset();
         self.report = Report {
             change: Change::None,
@@ -227,8 +224,8 @@ impl Blender {
         self.shown.resize(3 * area, 0.0);
     }
 
-    fn finish(&mut self, canvas: Canvas, lift: Pixel) {
-        let how = Finish { shown: self.sharpening, kept: KEPT, lift };
+    fn finish(&mut self, canvas: Canvas, sharpening: f32, lift: Pixel) {
+        let how = Finish { shown: sharpening, kept: KEPT, lift };
         finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.shown, &mut self.history);
     }
 }

@@ -1,7 +1,7 @@
-//! The carried history: bicubic warp and blend in one pass, and what keeps it sharp.
+//! The carried history: bicubic warp and blend in one pass.
 //!
-//! Comes in: the history, the motion, the new painting. Goes out: the blend. Pixels lie as red, green, blue and a
-//! spare lane, so that one tap of the warp is one vector.
+//! Comes in: the history, the motion, the new painting. Goes out: the blend. A pixel is four lanes, so that one tap of
+//! the warp is one vector.
 
 use std::ops::Range;
 
@@ -10,6 +10,7 @@ use wide::f32x4;
 
 use super::confidence::Field;
 use super::taps::{PHASES, TAPS, sample};
+use crate::geometry::{Between, between};
 
 /// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend, 0..=1.
 pub type Pixel = f32x4;
@@ -44,13 +45,6 @@ pub struct Canvas {
     pub picture: (usize, usize),
 }
 
-/// Where a row or column of the painting lies between those of the motion field.
-#[derive(Debug, Clone, Copy)]
-struct Between {
-    low: u32,
-    share: f32,
-}
-
 /// Warps and blends; holds tables and scratch of one size.
 #[derive(Debug, Default)]
 pub struct Carrier {
@@ -72,24 +66,15 @@ impl Carrier {
         if self.canvas == Some(canvas) && self.field == (field.width, field.height) {
             return;
         }
-        let table = |count: usize, origin: usize, picture: usize, cells: usize| -> Vec<Between> {
-            let scale = cells as f32 / picture as f32;
-            let place = |i: usize| {
-                let at = ((i as f32 - origin as f32 + 0.5) * scale - 0.5).clamp(0.0, cells as f32 - 1.0);
-                let low = (at as usize).min(cells.saturating_sub(2));
-                Between { low: low as u32, share: at - low as f32 }
-            };
-            (0..count).map(place).collect()
-        };
-        self.columns = table(canvas.width, canvas.origin.0, canvas.picture.0, field.width);
-        self.rows = table(canvas.height, canvas.origin.1, canvas.picture.1, field.height);
+        self.columns = between(canvas.width, canvas.origin.0, canvas.picture.0, field.width);
+        self.rows = between(canvas.height, canvas.origin.1, canvas.picture.1, field.height);
         let bands = canvas.height.div_ceil(band(canvas.height));
-        self.scratch = vec![vec![Pixel::ZERO; field.width + 1]; bands];
+        self.scratch = vec![vec![Pixel::ZERO; field.width]; bands];
         (self.canvas, self.field) = (Some(canvas), (field.width, field.height));
     }
 
-    /// Blends `fresh` (planar) with the warped `history` into `blend`; `blur` becomes the strength of the blur that the
-    /// warp's interpolation left, 0..=1.
+    /// Blends `fresh` (planar) with the warped `history` into the first of `into`; the second
+    /// becomes the strength of the blur that the warp's interpolation left, 0..=1.
     pub fn carry(
         &mut self,
         canvas: Canvas,
@@ -97,45 +82,50 @@ impl Carrier {
         history: &[Pixel],
         fresh: &[f32],
         weights: Weights,
-        (blend, blur): (&mut [Pixel], &mut [f32]),
+        into: (&mut [Pixel], &mut [f32]),
     ) {
+        let (red, rest) = fresh.split_at(canvas.width * canvas.height);
+        let (green, blue) = rest.split_at(canvas.width * canvas.height);
         self.prepare(canvas, field);
-        let area = canvas.width * canvas.height;
-        let warp = Warp { canvas, field, history, columns: &self.columns, rows: &self.rows };
-        let chunk = band(canvas.height) * canvas.width;
-        let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
-        bands.enumerate().for_each(|(i, ((blend, blur), row))| {
-            let lines = i * chunk..i * chunk + blend.len();
-            let [red, green, blue] = [0, 1, 2].map(|c| &fresh[c * area + lines.start..c * area + lines.end]);
-            warp.walk(lines, Reach::Trusted, row, |at, found| {
-                let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
-                (blend[at], blur[at]) = match found {
-                    Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
-                    None => (new + ONE_FRAME, 0.0),
-                };
-            });
+        self.in_bands(canvas, field, history, Reach::Trusted, into, |at, found| {
+            let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
+            match found {
+                Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
+                None => (new + ONE_FRAME, 0.0),
+            }
         });
     }
 
     /// The `history` carried along the motion, whether it can be trusted or not; for a frame that is not painted.
-    pub fn slide(
+    pub fn slide(&mut self, canvas: Canvas, field: &Field, history: &[Pixel], into: (&mut [Pixel], &mut [f32])) {
+        self.prepare(canvas, field);
+        self.in_bands(canvas, field, history, Reach::Everywhere, into, |_, found| {
+            // What came into view since the last painting must not outlive the next one.
+            found.map_or((Pixel::ZERO, 0.0), |found| {
+                let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
+                (unit(found.pixel) * worth, 0.0)
+            })
+        });
+    }
+
+    /// Fills the blend and its blur with what `make` makes of every pixel, bands of rows beside each other.
+    #[inline(always)]
+    fn in_bands(
         &mut self,
         canvas: Canvas,
         field: &Field,
         history: &[Pixel],
+        reach: Reach,
         (blend, blur): (&mut [Pixel], &mut [f32]),
+        make: impl Fn(usize, Option<Found>) -> (Pixel, f32) + Sync,
     ) {
-        self.prepare(canvas, field);
         let warp = Warp { canvas, field, history, columns: &self.columns, rows: &self.rows };
         let chunk = band(canvas.height) * canvas.width;
         let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
         bands.enumerate().for_each(|(i, ((blend, blur), row))| {
-            warp.walk(i * chunk..i * chunk + blend.len(), Reach::Everywhere, row, |at, found| {
-                if let Some(found) = found {
-                    // What came into view since the last painting must not outlive the next one.
-                    let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
-                    (blend[at], blur[at]) = (unit(found.pixel) * worth, 0.0);
-                }
+            let first = i * chunk;
+            warp.walk(first..first + blend.len(), reach, row, |at, found| {
+                (blend[at], blur[at]) = make(first + at, found);
             });
         });
     }
@@ -175,15 +165,13 @@ struct Warp<'a> {
 impl Warp<'_> {
     /// The motion and trust of one row of the painting, at the columns of the field.
     fn take_row(&self, y: usize, row: &mut [Pixel]) {
-        let Between { low, share } = self.rows[y];
-        let field = self.field;
-        let above = &field.cells[low as usize * field.width..][..field.width];
-        let below = &field.cells[(low as usize + 1).min(field.height - 1) * field.width..][..field.width];
+        let Between { low, high, share } = self.rows[y];
+        let line = |y: u32| &self.field.cells[y as usize * self.field.width..][..self.field.width];
+        let (above, below) = (line(low), line(high));
         for ((cell, a), b) in row.iter_mut().zip(above).zip(below) {
             let lanes = |v: &[f32; 3]| Pixel::new([v[0], v[1], v[2], 0.0]);
             *cell = lanes(a) + (lanes(b) - lanes(a)) * share;
         }
-        row[field.width] = row[field.width - 1];
     }
 
     /// Looks up the pixels `lines` (whole rows) of the painting where they were in the history; `visit` gets their
@@ -197,26 +185,19 @@ impl Warp<'_> {
         for y in lines.start / width..lines.end / width {
             self.take_row(y, row);
             let first = y * width - lines.start;
-            for (x, Between { low, share }) in self.columns.iter().copied().enumerate() {
-                let (left, right) = (row[low as usize], row[low as usize + 1]);
+            for (x, Between { low, high, share }) in self.columns.iter().copied().enumerate() {
+                let (left, right) = (row[low as usize], row[high as usize]);
                 // Column, row and trust, side by side.
                 let [dx, dy, trust, _] = ((left + (right - left) * share) * scale).to_array();
                 let (px, py) = (x as f32 + dx, y as f32 + dy);
-                if reach == Reach::Everywhere {
+                let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
+                let found = match reach {
+                    Reach::Trusted => (inside && trust >= LEAST).then(|| self.look_up(px, py, trust)),
+                    Reach::Everywhere if inside => Some(self.look_up(px, py, trust)),
                     // From beyond the border nothing is known: what was here before is better than streaks.
-                    let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
-                    let found = match inside {
-                        true => self.look_up(px, py, trust),
-                        false => self.look_up(x as f32, y as f32, 0.0),
-                    };
-                    visit(first + x, Some(found));
-                    continue;
-                }
-                if !(px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1 && trust >= LEAST) {
-                    visit(first + x, None);
-                    continue;
-                }
-                visit(first + x, Some(self.look_up(px, py, trust)));
+                    Reach::Everywhere => Some(self.look_up(x as f32, y as f32, 0.0)),
+                };
+                visit(first + x, found);
             }
         }
     }
