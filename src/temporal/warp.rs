@@ -73,8 +73,8 @@ impl Carrier {
         (self.canvas, self.field) = (Some(canvas), (field.width, field.height));
     }
 
-    /// Blends `fresh` (planar) with the warped `history` into the first of `into`; the second
-    /// becomes the strength of the blur that the warp's interpolation left, 0..=1.
+    /// Blends `fresh` (planar) with the warped `history` into `blend`; `blur` becomes the strength of the blur that the
+    /// warp's interpolation left, 0..=1.
     pub fn carry(
         &mut self,
         canvas: Canvas,
@@ -82,50 +82,45 @@ impl Carrier {
         history: &[Pixel],
         fresh: &[f32],
         weights: Weights,
-        into: (&mut [Pixel], &mut [f32]),
-    ) {
-        let (red, rest) = fresh.split_at(canvas.width * canvas.height);
-        let (green, blue) = rest.split_at(canvas.width * canvas.height);
-        self.prepare(canvas, field);
-        self.in_bands(canvas, field, history, Reach::Trusted, into, |at, found| {
-            let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
-            match found {
-                Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
-                None => (new + ONE_FRAME, 0.0),
-            }
-        });
-    }
-
-    /// The `history` carried along the motion, whether it can be trusted or not; for a frame that is not painted.
-    pub fn slide(&mut self, canvas: Canvas, field: &Field, history: &[Pixel], into: (&mut [Pixel], &mut [f32])) {
-        self.prepare(canvas, field);
-        self.in_bands(canvas, field, history, Reach::Everywhere, into, |_, found| {
-            // What came into view since the last painting must not outlive the next one.
-            found.map_or((Pixel::ZERO, 0.0), |found| {
-                let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
-                (unit(found.pixel) * worth, 0.0)
-            })
-        });
-    }
-
-    /// Fills the blend and its blur with what `make` makes of every pixel, bands of rows beside each other.
-    #[inline(always)]
-    fn in_bands(
-        &mut self,
-        canvas: Canvas,
-        field: &Field,
-        history: &[Pixel],
-        reach: Reach,
         (blend, blur): (&mut [Pixel], &mut [f32]),
-        make: impl Fn(usize, Option<Found>) -> (Pixel, f32) + Sync,
     ) {
+        self.prepare(canvas, field);
+        let area = canvas.width * canvas.height;
         let warp = Warp { canvas, field, history, columns: &self.columns, rows: &self.rows };
         let chunk = band(canvas.height) * canvas.width;
         let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
         bands.enumerate().for_each(|(i, ((blend, blur), row))| {
-            let first = i * chunk;
-            warp.walk(first..first + blend.len(), reach, row, |at, found| {
-                (blend[at], blur[at]) = make(first + at, found);
+            let lines = i * chunk..i * chunk + blend.len();
+            let [red, green, blue] = [0, 1, 2].map(|c| &fresh[c * area + lines.start..c * area + lines.end]);
+            warp.walk(lines, Reach::Trusted, row, |at, found| {
+                let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
+                (blend[at], blur[at]) = match found {
+                    Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
+                    None => (new + ONE_FRAME, 0.0),
+                };
+            });
+        });
+    }
+
+    /// The `history` carried along the motion, whether it can be trusted or not; for a frame that is not painted.
+    pub fn slide(
+        &mut self,
+        canvas: Canvas,
+        field: &Field,
+        history: &[Pixel],
+        (blend, blur): (&mut [Pixel], &mut [f32]),
+    ) {
+        self.prepare(canvas, field);
+        let warp = Warp { canvas, field, history, columns: &self.columns, rows: &self.rows };
+        let chunk = band(canvas.height) * canvas.width;
+        let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
+        bands.enumerate().for_each(|(i, ((blend, blur), row))| {
+            warp.walk(i * chunk..i * chunk + blend.len(), Reach::Everywhere, row, |at, found| {
+                if let Some(found) = found {
+                    // What came into view since the last painting must not outlive the next one.
+                    let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
+                    (blend[at], blur[at]) = (unit(found.pixel) * worth, 0.0);
+                }
             });
         });
     }
@@ -190,14 +185,21 @@ impl Warp<'_> {
                 // Column, row and trust, side by side.
                 let [dx, dy, trust, _] = ((left + (right - left) * share) * scale).to_array();
                 let (px, py) = (x as f32 + dx, y as f32 + dy);
-                let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
-                let found = match reach {
-                    Reach::Trusted => (inside && trust >= LEAST).then(|| self.look_up(px, py, trust)),
-                    Reach::Everywhere if inside => Some(self.look_up(px, py, trust)),
+                if reach == Reach::Everywhere {
                     // From beyond the border nothing is known: what was here before is better than streaks.
-                    Reach::Everywhere => Some(self.look_up(x as f32, y as f32, 0.0)),
-                };
-                visit(first + x, found);
+                    let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
+                    let found = match inside {
+                        true => self.look_up(px, py, trust),
+                        false => self.look_up(x as f32, y as f32, 0.0),
+                    };
+                    visit(first + x, Some(found));
+                    continue;
+                }
+                if !(px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1 && trust >= LEAST) {
+                    visit(first + x, None);
+                    continue;
+                }
+                visit(first + x, Some(self.look_up(px, py, trust)));
             }
         }
     }
