@@ -110,12 +110,17 @@ fn nothing_is_allocated_per_frame_after_the_first_ten() {
             mix(&image, &mut painting, Mix { strength: 0.5, preserve_color: true });
         };
         (0..10).for_each(|_| frame());
-        let before = COUNT.load(Ordering::Relaxed);
-        (0..100).for_each(|_| frame());
         // The queue of the thread pool takes memory for 63 pieces of work at a time: two of them a frame.
         let allowed = if method == Method::Motion { 100 * 2 / 63 + 2 } else { 0 };
-        let count = COUNT.load(Ordering::Relaxed) - before;
-        assert!(count <= allowed, "{count} for {format:?}, {method:?}");
+        let mut hundred = || {
+            let before = COUNT.load(Ordering::Relaxed);
+            (0..100).for_each(|_| frame());
+            COUNT.load(Ordering::Relaxed) - before
+        };
+        // A thread, the test harness's too, takes some memory once, when it first waits: on a busy machine that may be late.
+        let counts = [0; 5].map(|_| hundred());
+        let least = counts.iter().min().unwrap();
+        assert!(*least <= allowed, "{counts:?} in a hundred frames each, for {format:?}, {method:?}");
         assert!(r.iter().zip(&plane).all(|(a, b)| a.abs_diff(*b) <= 1));
     }
 }
