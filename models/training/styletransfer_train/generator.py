@@ -99,13 +99,13 @@ class ResizeConv(nn.Module):
 
     def tables(self):
         """Weights `[styles, 4 cout, cin, 3, 3]` and biases `[styles, 4 cout]` of the sub-pixel convolution."""
-        taps = _bilinear_taps()
+        taps = bilinear_taps()
         kernel = torch.einsum("socde,pdy,qex->sopqcyx", self.style_weight, taps, taps)
         styles, cout, cin = self.style_weight.shape[:3]
         return kernel.reshape(styles, cout * 4, cin, 3, 3), self.style_bias.repeat_interleave(4, dim=1)
 
 
-def _bilinear_taps():
+def bilinear_taps():
     """[phase, tap of the 3-tap kernel, offset -1..1 in the small image]: the share of each small pixel."""
     taps = torch.zeros(2, 3, 3)
     for phase in range(2):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .data import Crops, load_painting, to_tensor
-from .palette import colors_of, palette_loss
+from .palette import areas_of, colors_of, palette_loss
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, STYLE_LAYERS, content_loss, gram, style_loss
 
 EDGE = 8
@@ -28,7 +28,8 @@ class Perceptual:
         self.styles = len(args.painting)
         paintings = [load_painting(path, args.painting_size) for path in args.painting]
         self.targets = _grams(paintings, vgg, args.device)
-        self.colors = torch.cat([colors_of(to_tensor(p)[None].to(args.device)) for p in paintings])
+        tensors = [to_tensor(p)[None].to(args.device) for p in paintings]
+        self.palettes = [(of, torch.cat([of(t) for t in tensors])) for of in (colors_of, areas_of)]
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -37,8 +38,11 @@ class Perceptual:
         return {
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
             "content": self.args.content_weight * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER]),
-            "palette": self.args.palette_weight * palette_loss(interior(painted), self.colors[style]),
+            "palette": self.args.palette_weight * self._palette(interior(painted), style),
         }
+
+    def _palette(self, painted, style):
+        return sum(palette_loss(of(painted), colors[style]) for of, colors in self.palettes) / len(self.palettes)
 
     def state(self):
         return {}

@@ -12,6 +12,7 @@ import torch
 
 from .data import Batches, Crops, load_picture, to_image
 from .generator import SIZES, Generator
+from .imported import generator_state
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
@@ -27,7 +28,7 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="folder for checkpoint, log and contact sheets")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="perceptual")
     parser.add_argument("--size", choices=sorted(SIZES), default="live")
-    parser.add_argument("--start", help="checkpoint whose weights to start from, instead of learning to copy first; a smaller size of generator grows into a larger one")
+    parser.add_argument("--start", help="checkpoint.pt or exported .onnx whose weights to start from, instead of learning to copy first; a smaller size of generator grows into a larger one")
     parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--warmup", type=int, default=200, help="first steps that only learn to copy the input")
     parser.add_argument("--crop", type=int, default=256)
@@ -36,7 +37,7 @@ def add_arguments(parser):
     parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
     parser.add_argument("--content-weight", type=float, default=0.6)
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
-    parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the painting's colours as a whole")
+    parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the painting's colours as a whole, pixel by pixel and as large areas")
     parser.add_argument("--set-style-weight", type=float, default=0.5, help="gan: of the style loss against the mean of the paintings")
     parser.add_argument("--variation-weight", type=float, default=2.0)
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
@@ -61,7 +62,7 @@ def run(args):
         job.load(torch.load(checkpoint, map_location=args.device))
         print(f"resumed from {checkpoint} at step {job.step}")
     elif args.start:
-        job.generator.start_from(torch.load(args.start, map_location=args.device)["generator"])
+        job.generator.start_from(_weights_of(args.start, args.device))
     _forget_after(out / "log.jsonl", job.step)
     with open(out / "log.jsonl", "a", encoding="utf-8") as log, Progress(args.steps, job.step) as progress:
         while job.step < args.steps:
@@ -89,6 +90,12 @@ def _check(args):
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
+
+
+def _weights_of(start, device):
+    if str(start).endswith(".onnx"):
+        return generator_state(start)
+    return torch.load(start, map_location=device)["generator"]
 
 
 def _forget_after(log, step):

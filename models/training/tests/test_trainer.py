@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
+from styletransfer_train.imported import generator_state  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
@@ -103,6 +104,24 @@ class TrainerTest(unittest.TestCase):
         self.assertGreater(float(wanted.std()), 0.01)
         with self.assertRaisesRegex(SystemExit, "--start: 'down1.weight'.*only room"):
             small.start_from(large.state_dict())
+
+    def test_an_exported_model_is_read_back_and_trained_on(self):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(self.model), providers=["CPUExecutionProvider"])
+        generator = Generator(styles=2, margin=36, **SIZES["live"]).eval()
+        generator.load_state_dict(generator_state(self.model))
+        x, mix = torch.rand(1, 3, 48, 64), torch.tensor([[0.3, 0.7]])
+        wanted = session.run(None, {"image": x.numpy(), "style_weights": mix.numpy()})[0]
+        with torch.no_grad():
+            self.assertLess(float(abs(generator(x, mix).numpy() - wanted).max()), 1e-4)
+        # Started from, and hardly moved, it paints nearly what the file paints.
+        run = self.train("again", "--steps", 1, "--start", self.model, "--frozen-share", 1, "--learning-rate", 1e-5)
+        generator.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu")["generator"])
+        with torch.no_grad():
+            self.assertLess(float(abs(generator(x, mix).numpy() - wanted).max()), 1e-2)
+        foreign = trainer(*self.arguments("foreign", "--start", ROOT / "models/fine.onnx", "--size", "live"), check=False)
+        self.assertIn("only room", foreign.stderr)
 
     def test_the_styles_of_the_exported_model_run_in_the_element(self):
         plugin = os.environ.get("STYLETRANSFER_PLUGIN_PATH")
