@@ -2,12 +2,13 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::temporal::blend::Weights;
 use gststyletransfer::temporal::confidence::{Check, Field};
 use gststyletransfer::temporal::finish::{Finish, finish};
 use gststyletransfer::temporal::motion::Search;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::{Canvas, Carrier, Pixel, Weights};
+use gststyletransfer::temporal::warp::{Canvas, Carrier, Pixel};
 use gststyletransfer::upsample::{Guided, Light};
 
 const SIZE: (usize, usize) = (640, 360);

@@ -3,6 +3,7 @@
 //! Comes in: frames and their paintings. Goes out: the paintings, steadier.
 
 pub mod balance;
+pub mod blend;
 pub mod blender;
 pub mod confidence;
 pub mod estimator;

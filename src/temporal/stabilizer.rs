@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use super::blend::Weights;
 use super::blender::{Blender, Found};
 use super::estimator::{Estimate, Estimator, Motion};
 use super::meter::Errors;
 use super::scene_cut::Change;
-use super::warp::{Canvas, Pixel, Weights};
+use super::warp::{Canvas, Pixel};
 use crate::image::{Image, Sample};
 
 /// How the history is used.

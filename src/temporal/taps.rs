@@ -36,10 +36,15 @@ pub static TAPS: [Taps; PHASES] = {
 /// The history between its pixels; `at` is the pixel above and to the left.
 #[inline(always)]
 pub fn sample(history: &[Pixel], width: usize, height: usize, at: (usize, usize), across: &Taps, down: &Taps) -> Pixel {
-    if at.0 >= 1 && at.0 + 2 < width && at.1 >= 1 && at.1 + 2 < height {
-        let line = |j: usize| history[(at.1 + j - 1) * width + at.0 - 1..].first_chunk::<4>();
-        if let (Some(a), Some(b), Some(c), Some(d)) = (line(0), line(1), line(2), line(3)) {
-            return weigh([a, b, c, d], &across.weights, &down.weights);
+    let (left, right) = (at.0.wrapping_sub(1), at.0 + 2);
+    // Whole inside, and so are the taps: their places are checked together.
+    if left < width && right < width && at.1.wrapping_sub(1) < height && at.1 + 2 < height {
+        let first = (at.1 - 1) * width + left;
+        if let Some(window) = history.get(first..first + 3 * width + 4) {
+            let line = |j: usize| window.get(j * width..j * width + 4).and_then(|line| line.first_chunk());
+            if let (Some(a), Some(b), Some(c), Some(d)) = (line(0), line(1), line(2), line(3)) {
+                return weigh([a, b, c, d], &across.weights, &down.weights);
+            }
         }
     }
     let near = |i: usize, side: usize| i.saturating_sub(1).min(side - 1);

@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use wide::f32x4;
+use wide::{f32x4, i32x4};
 
+use super::blend::{Weights, mix};
 use super::confidence::Field;
 use super::taps::{PHASES, TAPS, sample};
 use crate::geometry::{Between, between};
@@ -18,17 +19,6 @@ pub type Pixel = f32x4;
 /// A painting's own pixel is one frame's worth of history; every blend brings it nearer to 1.
 pub const FRESH: f32 = 0.6;
 
-/// How much of the history is taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weights {
-    /// Where history and painting agree.
-    pub low: f32,
-    /// Where they differ: with the scene unchanged, that is flicker.
-    pub high: f32,
-}
-
-/// Difference of history and painting at which the weight is half way from low to high.
-const FLICKER: f32 = 0.05;
 /// Less trust than this is none.
 const LEAST: f32 = 0.02;
 
@@ -52,8 +42,17 @@ pub struct Carrier {
     field: (usize, usize),
     columns: Vec<Between>,
     rows: Vec<Between>,
-    /// Motion and trust of one row, for each band of rows that is worked on beside the others.
-    scratch: Vec<Vec<Pixel>>,
+    /// For each band of rows that is worked on beside the others.
+    scratch: Vec<Row>,
+}
+
+/// Scratch for one row.
+#[derive(Debug, Clone, Default)]
+struct Row {
+    /// Motion and trust at the columns of the field.
+    cells: Vec<Pixel>,
+    /// Trust in what was looked up for each pixel; 0 for nothing.
+    trust: Vec<f32>,
 }
 
 /// Rows of a band; every band is a piece of work for one thread.
@@ -69,7 +68,8 @@ impl Carrier {
         self.columns = between(canvas.width, canvas.origin.0, canvas.picture.0, field.width);
         self.rows = between(canvas.height, canvas.origin.1, canvas.picture.1, field.height);
         let bands = canvas.height.div_ceil(band(canvas.height));
-        self.scratch = vec![vec![Pixel::ZERO; field.width]; bands];
+        let row = Row { cells: vec![Pixel::ZERO; field.width], trust: vec![0.0; canvas.width] };
+        self.scratch = vec![row; bands];
         (self.canvas, self.field) = (Some(canvas), (field.width, field.height));
     }
 
@@ -90,15 +90,16 @@ impl Carrier {
         let chunk = band(canvas.height) * canvas.width;
         let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
         bands.enumerate().for_each(|(i, ((blend, blur), row))| {
-            let lines = i * chunk..i * chunk + blend.len();
-            let [red, green, blue] = [0, 1, 2].map(|c| &fresh[c * area + lines.start..c * area + lines.end]);
-            warp.walk(lines, Reach::Trusted, row, |at, found| {
-                let new = unit(Pixel::new([red[at], green[at], blue[at], 0.0]));
-                (blend[at], blur[at]) = match found {
-                    Some(found) => (mixed(new, found.pixel, found.trust, weights), found.blur),
-                    None => (new + ONE_FRAME, 0.0),
-                };
-            });
+            for (j, (blend, blur)) in blend.chunks_mut(canvas.width).zip(blur.chunks_mut(canvas.width)).enumerate() {
+                let start = i * chunk + j * canvas.width;
+                let mut into = blend.iter_mut().zip(blur).zip(&mut row.trust);
+                warp.walk(start / canvas.width, Reach::Trusted, &mut row.cells, |found| {
+                    let Some(((pixel, blur), trust)) = into.next() else { return };
+                    (*pixel, *blur, *trust) = found.map_or((Pixel::ZERO, 0.0, 0.0), |f| (f.pixel, f.blur, f.trust));
+                });
+                let fresh = [0, 1, 2].map(|c| &fresh[c * area + start..][..canvas.width]);
+                mix(blend, &row.trust, fresh, weights);
+            }
         });
     }
 
@@ -115,11 +116,13 @@ impl Carrier {
         let chunk = band(canvas.height) * canvas.width;
         let bands = blend.par_chunks_mut(chunk).zip(blur.par_chunks_mut(chunk)).zip(&mut self.scratch);
         bands.enumerate().for_each(|(i, ((blend, blur), row))| {
-            warp.walk(i * chunk..i * chunk + blend.len(), Reach::Everywhere, row, |at, found| {
-                if let Some(found) = found {
+            let mut pixels = blend.iter_mut().zip(blur);
+            let lines = i * chunk / canvas.width..i * chunk / canvas.width + pixels.len() / canvas.width;
+            warp.walk_all(lines, Reach::Everywhere, row, |found| {
+                if let (Some((blend, blur)), Some(found)) = (pixels.next(), found) {
                     // What came into view since the last painting must not outlive the next one.
                     let worth = Pixel::new([1.0, 1.0, 1.0, (found.trust * SURE).min(1.0)]);
-                    (blend[at], blur[at]) = (unit(found.pixel) * worth, 0.0);
+                    (*blend, *blur) = (unit(found.pixel) * worth, 0.0);
                 }
             });
         });
@@ -140,10 +143,12 @@ impl Carrier {
         let (green, blue) = rest.split_at_mut(area);
         let warp = Warp { canvas, field, history, columns: &self.columns, rows: &self.rows };
         let Some(row) = self.scratch.first_mut() else { return };
-        warp.walk(0..area, Reach::Trusted, row, |at, found| {
+        let mut pixels = red.iter_mut().zip(green).zip(blue).zip(confidence);
+        warp.walk_all(0..canvas.height, Reach::Trusted, row, |found| {
+            let Some((((red, green), blue), confidence)) = pixels.next() else { return };
             let (pixel, trust) = found.map_or((Pixel::ZERO, 0.0), |found| (unit(found.pixel), found.trust));
             let [r, g, b, _] = pixel.to_array();
-            (red[at], green[at], blue[at], confidence[at]) = (r, g, b, trust.min(1.0));
+            (*red, *green, *blue, *confidence) = (r, g, b, trust.min(1.0));
         });
     }
 }
@@ -169,56 +174,53 @@ impl Warp<'_> {
         }
     }
 
-    /// Looks up the pixels `lines` (whole rows) of the painting where they were in the history; `visit` gets their
-    /// places counted from the first.
-    #[inline(always)]
-    fn walk(&self, lines: Range<usize>, reach: Reach, row: &mut [Pixel], mut visit: impl FnMut(usize, Option<Found>)) {
-        let Canvas { width, height, picture, .. } = self.canvas;
-        let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
-        let scale = [scale(picture.0, self.field.width), scale(picture.1, self.field.height), 1.0, 0.0];
-        let (scale, last) = (Pixel::new(scale), ((width - 1) as f32, (height - 1) as f32));
-        for y in lines.start / width..lines.end / width {
-            self.take_row(y, row);
-            let first = y * width - lines.start;
-            for (x, Between { low, high, share }) in self.columns.iter().copied().enumerate() {
-                let (left, right) = (row[low as usize], row[high as usize]);
-                // Column, row and trust, side by side.
-                let [dx, dy, trust, _] = ((left + (right - left) * share) * scale).to_array();
-                let (px, py) = (x as f32 + dx, y as f32 + dy);
-                if reach == Reach::Everywhere {
-                    // From beyond the border nothing is known: what was here before is better than streaks.
-                    let inside = px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1;
-                    let found = match inside {
-                        true => self.look_up(px, py, trust),
-                        false => self.look_up(x as f32, y as f32, 0.0),
-                    };
-                    visit(first + x, Some(found));
-                    continue;
-                }
-                if !(px >= 0.0 && py >= 0.0 && px <= last.0 && py <= last.1 && trust >= LEAST) {
-                    visit(first + x, None);
-                    continue;
-                }
-                visit(first + x, Some(self.look_up(px, py, trust)));
-            }
-        }
+    /// Looks up the pixels of some `rows` of the painting where they were in the history; `visit` gets them in their
+    /// order.
+    fn walk_all(&self, rows: Range<usize>, reach: Reach, row: &mut Row, mut visit: impl FnMut(Option<Found>)) {
+        rows.for_each(|y| self.walk(y, reach, &mut row.cells, &mut visit));
     }
 
+    /// The same for one row.
     #[inline(always)]
-    fn look_up(&self, px: f32, py: f32, trust: f32) -> Found {
-        let Canvas { width, height, .. } = self.canvas;
-        let fine = |v: f32| (v * PHASES as f32 + 0.5) as u32 as usize;
-        let (fx, fy) = (fine(px), fine(py));
-        let place = (fx / PHASES, fy / PHASES);
-        let (across, down) = (&TAPS[fx % PHASES], &TAPS[fy % PHASES]);
-        match (fx | fy).is_multiple_of(PHASES) {
-            // Nothing to interpolate, as in most of what a still camera sees.
-            true => Found { pixel: self.history[place.1 * width + place.0], trust, blur: 0.0 },
-            false => Found {
-                pixel: sample(self.history, width, height, place, across, down),
-                trust,
-                blur: across.blur.max(down.blur),
-            },
+    fn walk(&self, y: usize, reach: Reach, row: &mut [Pixel], mut visit: impl FnMut(Option<Found>)) {
+        let Canvas { width, height, picture, .. } = self.canvas;
+        let (history, columns) = (self.history, self.columns);
+        let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
+        let scale = [scale(picture.0, self.field.width), scale(picture.1, self.field.height), 1.0, 0.0];
+        let (scale, last) = (Pixel::new(scale), Pixel::new([(width - 1) as f32, (height - 1) as f32, f32::MAX, 0.0]));
+        let least = Pixel::new([0.0, 0.0, if reach == Reach::Everywhere { 0.0 } else { LEAST }, 0.0]);
+        self.take_row(y, row);
+        let mut here = Pixel::new([0.0, y as f32, 0.0, 0.0]);
+        for Between { low, high, share } in columns {
+            let (left, right) = (row[*low as usize], row[*high as usize]);
+            // Column, row and trust, side by side.
+            let place = (left + (right - left) * *share) * scale + here;
+            let found = match (place.simd_ge(least) & place.simd_le(last)).all() {
+                true => Some(look_up(history, (width, height), place)),
+                // From beyond the border nothing is known: what was here before is better than streaks.
+                false if reach == Reach::Everywhere => Some(look_up(history, (width, height), here)),
+                false => None,
+            };
+            visit(found);
+            here += RIGHT;
+        }
+    }
+}
+
+/// The history at a `place`: column, row, trust.
+#[inline(always)]
+fn look_up(history: &[Pixel], (width, height): (usize, usize), place: Pixel) -> Found {
+    let fine = (place * (PHASES as f32) + Pixel::HALF).fast_trunc_int();
+    let [x, y, ..] = (fine >> PHASES.trailing_zeros() as i32).to_array();
+    let [across, down, ..] = (fine & PHASE).to_array();
+    let (at, trust) = ((x as usize, y as usize), place.to_array()[2]);
+    match (across | down) == 0 {
+        // Nothing to interpolate, as in most of what a still camera sees.
+        true => Found { pixel: history[at.1 * width + at.0], trust, blur: 0.0 },
+        false => {
+            let (across, down) = (&TAPS[across as usize % PHASES], &TAPS[down as usize % PHASES]);
+            let pixel = sample(history, width, height, at, across, down);
+            Found { pixel, trust, blur: across.blur.max(down.blur) }
         }
     }
 }
@@ -245,21 +247,9 @@ pub(super) fn unit(pixel: Pixel) -> Pixel {
     pixel.fast_max(Pixel::ZERO).fast_min(Pixel::ONE)
 }
 
-#[inline(always)]
-fn mixed(new: Pixel, old: Pixel, trust: f32, weights: Weights) -> Pixel {
-    let old = unit(old);
-    let [r, g, b, before] = (new - old).abs().to_array();
-    let off = (r + g + b) * (1.0 / 3.0);
-    let square = off * off;
-    let flicker = square / (square + FLICKER * FLICKER);
-    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(before);
-    // The last lane of `new` is 0, and becomes FRESH and what the history adds to it.
-    let step = (old - new) * SCENE + MORE;
-    new + ONE_FRAME + step * share
-}
-
 /// Trust beyond 1 / this is as good as full, for a frame that is not painted.
 const SURE: f32 = 1.25;
-const ONE_FRAME: Pixel = Pixel::new([0.0, 0.0, 0.0, FRESH]);
-const MORE: Pixel = Pixel::new([0.0, 0.0, 0.0, 1.0 - FRESH]);
-const SCENE: Pixel = Pixel::new([1.0, 1.0, 1.0, 0.0]);
+/// One column further.
+const RIGHT: Pixel = Pixel::new([1.0, 0.0, 0.0, 0.0]);
+/// Of a place in 1/[`PHASES`], what lies between two pixels.
+const PHASE: i32x4 = i32x4::splat(PHASES as i32 - 1);
