@@ -156,3 +156,61 @@ fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
         assert!(with_constant(&bytes[..length], "style_weights", &[1, 3], &[0.0; 3]).is_err());
     }
 }
+
+/// Paints one colour, whatever comes in.
+fn painter_of(color: [f32; 3]) -> Builder {
+    Builder::default()
+        .input("x", F32, &NCHW)
+        .output("y", F32, &NCHW)
+        .constant("zero", &[1], vec![0.0])
+        .constant("color", &[1, 3, 1, 1], color.to_vec())
+        .node("Mul", &["x", "zero"], "nothing")
+        .node("Add", &["nothing", "color"], "y")
+        .meta("input-range", "0,1")
+        .meta("output-range", "0,1")
+}
+
+#[test]
+fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    // A variant that can be told from the model.
+    painter_of([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
+    let painted = |properties: &str| bench(folder.path(), properties).frame(0);
+    is(&painted("execution-provider=cpu precision=int8 style=green"), [255, 255, 0]);
+    is(&painted("execution-provider=cpu style=green"), [0, 255, 0]);
+    is(&painted("precision=fp32 style=green"), [0, 255, 0]);
+    is(&painted("execution-provider=cpu precision=int8 style=red"), [255, 0, 0]);
+    // Changed while playing; a mix has no variant.
+    let mut bench = bench(folder.path(), "execution-provider=cpu precision=int8 style=red");
+    bench.element().set_property("style", "green");
+    is(&bench.frame_until(1, |frame| frame[0] == [255, 255, 0]), [255, 255, 0]);
+    bench.element().set_property("style", "green:1,red:1");
+    is(&bench.frame(2), [128, 128, 0]);
+    // A model of one style.
+    let one = painter_of([0.0, 0.0, 1.0]).save(folder.path(), "one");
+    painter_of([0.0, 1.0, 1.0]).save(folder.path(), "one.int8");
+    let painted = |precision: &str| {
+        let properties = format!("model-file={} execution-provider=cpu precision={precision}", one.display());
+        Bench::new(&properties, 40, 30).frame(0)
+    };
+    is(&painted("int8"), [0, 255, 255]);
+    is(&painted("auto"), [0, 0, 255]);
+}
+
+#[test]
+fn a_broken_int8_variant_leaves_the_model_painting() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("colors.green.int8.onnx"), "no model").unwrap();
+    is(&bench(folder.path(), "precision=int8 style=green").frame(0), [0, 255, 0]);
+}
+
+#[test]
+fn int8_without_a_variant_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!(
+        "videotestsrc num-buffers=2 ! video/x-raw,width=40,height=32 ! styletransfer precision=int8 model-file={} ! fakesink",
+        model(folder.path()).display()
+    );
+    let said = launch(&line);
+    assert!(said.warnings.iter().any(|w| w.contains("no int8 variant")), "{:?}", said.warnings);
+}

@@ -101,3 +101,13 @@ fn no_line_along_the_border() {
         }
     }
 }
+
+#[test]
+fn int8_paints_nearly_the_same() {
+    for style in styles() {
+        let paint = |precision: &str| frame(&format!("styletransfer style={} precision={precision}", style.name));
+        let apart = difference(&paint("fp32"), &paint("int8")) * 255.0;
+        assert!(apart > 0.02, "{}: no other model painted", style.name);
+        assert!(apart < 2.5, "{}: {apart}/255 apart", style.name);
+    }
+}

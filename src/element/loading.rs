@@ -96,6 +96,11 @@ impl StyleTransfer {
                 &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
             );
         }
+        if config.precision == Precision::Int8 && !generator.has_int8() {
+            let text = "property 'precision': the model has no int8 variant (models/README.md tells where one is looked \
+                        for) and computes in fp32";
+            error::warn(&self.obj(), text);
+        }
         if settings.lookahead > 0 && generator.contract().recurrent.is_some() {
             error::warn(&self.obj(), "property 'lookahead': a recurrent model needs every frame shown before the next");
         }

@@ -62,6 +62,9 @@ pub enum PrecisionSetting {
     /// See [`Precision::Fp16`].
     #[enum_value(name = "16 bit floats where the provider has them", nick = "fp16")]
     Fp16,
+    /// See [`Precision::Int8`].
+    #[enum_value(name = "8 bit integers where the model has such a variant", nick = "int8")]
+    Int8,
 }
 
 /// Property `optimization-level`.
@@ -207,6 +210,7 @@ impl Settings {
                 PrecisionSetting::Auto => Precision::Auto,
                 PrecisionSetting::Fp32 => Precision::Fp32,
                 PrecisionSetting::Fp16 => Precision::Fp16,
+                PrecisionSetting::Int8 => Precision::Int8,
             },
             threads: self.threads as usize,
             optimization: match self.optimization_level {

@@ -115,6 +115,28 @@ impl ModelSource {
     }
 }
 
+impl ModelSource {
+    /// The int8 variant of one style: inside the plugin, or a file `MODEL.STYLE.int8.onnx` or, for a model of one style,
+    /// `MODEL.int8.onnx` beside `MODEL.onnx`.
+    ///
+    /// # Errors
+    /// As [`OnnxFile::open`].
+    pub fn int8(&self, style: &str, alone: bool) -> Result<Option<OnnxFile>> {
+        match self {
+            ModelSource::Embedded(model) => {
+                let found = model.styles.iter().find(|s| s.name == style);
+                Ok(found.map(|s| OnnxFile::Bytes(s.int8.to_vec())))
+            }
+            ModelSource::File(path) => {
+                let of_style = path.with_extension(format!("{style}.int8.onnx"));
+                let names = [Some(of_style), alone.then(|| path.with_extension("int8.onnx"))];
+                let found = names.into_iter().flatten().find(|path| path.is_file());
+                found.map(|path| OnnxFile::open(&path)).transpose()
+            }
+        }
+    }
+}
+
 /// `model.onnx.modelinfo`, as GStreamer's inference elements name it, or `model.modelinfo`.
 fn modelinfo_of(model: &Path) -> Option<PathBuf> {
     let appended = PathBuf::from(format!("{}.modelinfo", model.display()));

@@ -18,6 +18,8 @@ mod loaded;
 #[cfg(feature = "onnx")]
 pub mod provider;
 #[cfg(feature = "onnx")]
+mod recipe;
+#[cfg(feature = "onnx")]
 pub mod session;
 #[cfg(feature = "onnx")]
 mod shared;

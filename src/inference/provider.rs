@@ -10,13 +10,16 @@ use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider,
 /// Arithmetic of the inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// What the provider does best: half precision on GPUs' TensorRT, single elsewhere.
+    /// What the provider does best: half precision on GPUs' TensorRT, 8 bit integers on OpenVINO where the model has such
+    /// a variant, single elsewhere.
     #[default]
     Auto,
     /// Single precision throughout.
     Fp32,
     /// Half precision, where the provider has it.
     Fp16,
+    /// 8 bit integers, where the model has such a variant.
+    Int8,
 }
 
 /// What a provider is configured with.
@@ -59,6 +62,8 @@ pub struct Provider {
     pub is_built_in: fn() -> ort::Result<bool>,
     /// Whether `precision=fp16` means something to it.
     pub half_precision: bool,
+    /// Whether a model's int8 variant is faster on it than the model itself.
+    pub prefers_int8: bool,
     /// Whether `auto` tries it, in the order of the table.
     pub in_auto: bool,
     /// How long a session takes to make.
@@ -73,6 +78,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "NVIDIA GPU, TensorRT",
         is_built_in: ep::TensorRT::is_available,
         half_precision: true,
+        prefers_int8: false,
         in_auto: true,
         preparation: Preparation::Minutes,
         build: tensorrt,
@@ -82,6 +88,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "NVIDIA GPU, CUDA and cuDNN",
         is_built_in: ep::CUDA::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: true,
         preparation: Preparation::Seconds,
         build: cuda,
@@ -91,6 +98,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "AMD GPU, MIGraphX",
         is_built_in: ep::MIGraphX::is_available,
         half_precision: true,
+        prefers_int8: false,
         in_auto: true,
         preparation: Preparation::Minutes,
         build: migraphx,
@@ -100,6 +108,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "AMD GPU, ROCm",
         is_built_in: ep::ROCm::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: true,
         preparation: Preparation::Seconds,
         build: |o| ep::ROCm::default().with_device_id(o.device_id).build(),
@@ -109,6 +118,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "CPU, OpenVINO",
         is_built_in: ep::OpenVINO::is_available,
         half_precision: false,
+        prefers_int8: true,
         in_auto: true,
         preparation: Preparation::Milliseconds,
         build: openvino,
@@ -118,6 +128,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "CPU",
         is_built_in: ep::CPU::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: true,
         preparation: Preparation::Milliseconds,
         build: |_| ep::CPU::default().build(),
@@ -127,6 +138,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "NVIDIA RTX GPU, TensorRT for RTX",
         is_built_in: ep::NVRTX::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Minutes,
         build: |o| ep::NVRTX::default().with_device_id(o.device_id.unsigned_abs()).build(),
@@ -136,6 +148,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "GPU, WebGPU (Dawn)",
         is_built_in: ep::WebGPU::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Seconds,
         build: |o| ep::WebGPU::default().with_device_id(o.device_id).build(),
@@ -145,6 +158,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "CPU, oneDNN",
         is_built_in: ep::OneDNN::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Milliseconds,
         build: |_| ep::OneDNN::default().build(),
@@ -154,6 +168,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "CPU, XNNPACK",
         is_built_in: ep::XNNPACK::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Milliseconds,
         build: |_| ep::XNNPACK::default().build(),
@@ -163,6 +178,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "Arm CPU, Compute Library",
         is_built_in: ep::ACL::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Seconds,
         build: |_| ep::ACL::default().build(),
@@ -172,6 +188,7 @@ pub const PROVIDERS: &[Provider] = &[
         hardware: "Ascend NPU, CANN",
         is_built_in: ep::CANN::is_available,
         half_precision: false,
+        prefers_int8: false,
         in_auto: false,
         preparation: Preparation::Seconds,
         build: |o| ep::CANN::default().with_device_id(o.device_id).build(),
@@ -230,6 +247,11 @@ impl Provider {
                 bail!("no execution provider is named '{name}'; there are: auto, {}", names.join(", "))
             }
         }
+    }
+
+    /// Whether int8 variants are to be used with a wish for `precision`.
+    pub fn takes_int8(&self, precision: Precision) -> bool {
+        precision == Precision::Int8 || (precision == Precision::Auto && self.prefers_int8)
     }
 
     /// Ready to register; registering fails loudly.

@@ -1,25 +1,21 @@
 //! A model on ONNX Runtime: from file and choices to a [`Generator`].
 //!
 //! A model of several styles is loaded twice: once with its weights as an input, for the time of a fade, and once
-//! with the weights that are wanted as constants, which the runtime folds into the convolutions: a sixth faster.
+//! with the weights that are wanted as constants, which the runtime folds into the convolutions: a sixth faster. Where
+//! the provider is faster with 8 bit integers and the style has such a variant, that takes the place of the second.
 
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::session::builder::SessionBuilder;
 
 use super::config::{AUTO, ModelSource, Refusal, SessionConfig};
 use super::declared::settle;
 use super::loaded::Loaded;
-use super::provider::{CPU, Options, PROVIDERS, Preparation, Provider};
-use super::shared::{Shared, lock, session};
+use super::provider::{CPU, PROVIDERS, Preparation, Provider};
+use super::recipe::{Recipe, commit};
+use super::shared::lock;
 use super::{Generator, TensorMut, TensorRef, library};
 use crate::model::Contract;
-use crate::model::onnx_edit::with_constant;
-use crate::model::onnx_file::OnnxFile;
-use crate::tensor::layout::Element;
 
 /// A model in an ONNX Runtime session.
 pub struct OrtGenerator {
@@ -35,16 +31,6 @@ pub struct OrtGenerator {
     pub refusals: Vec<Refusal>,
     /// The provider that was not waited for: it would take minutes to prepare.
     pub postponed: Option<&'static str>,
-}
-
-/// Everything another session of the same model needs.
-#[derive(Clone)]
-struct Recipe {
-    environment: &'static Environment,
-    provider: &'static Provider,
-    config: SessionConfig,
-    file: OnnxFile,
-    contract: Contract,
 }
 
 enum Folded {
@@ -75,7 +61,14 @@ impl OrtGenerator {
                         settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
                     let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
                     let weights = contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
-                    let recipe = Recipe { environment, provider, config: config.clone(), file, contract };
+                    let recipe = Recipe {
+                        source: source.clone(),
+                        environment,
+                        provider,
+                        config: config.clone(),
+                        file,
+                        contract,
+                    };
                     return Ok(Self {
                         recipe,
                         general,
@@ -102,6 +95,11 @@ impl OrtGenerator {
     /// The row of the table that computes.
     pub fn provider_row(&self) -> &'static Provider {
         self.recipe.provider
+    }
+
+    /// Whether the style that was chosen last has an int8 variant which this provider and precision call for.
+    pub fn has_int8(&self) -> bool {
+        matches!(self.recipe.int8(&self.weights), Ok(Some(_)))
     }
 
     fn active(&mut self) -> &mut Loaded {
@@ -158,25 +156,6 @@ fn ready(answer: Result<Loaded>) -> Folded {
             crate::log::note(&format!("style weights cannot be folded into the model: {problem:#}"));
             Folded::Failed
         }
-    }
-}
-
-impl Recipe {
-    fn can_fold(&self) -> bool {
-        let float = self.contract.style_weights.as_ref().is_some_and(|w| w.element == Element::F32);
-        float && self.provider.preparation == Preparation::Milliseconds && matches!(self.file, OnnxFile::Bytes(_))
-    }
-
-    /// The model with its style weights as constants, bound to a size.
-    fn folded(&self, weights: &[f32], width: usize, height: usize) -> Result<Loaded> {
-        let (Some(input), OnnxFile::Bytes(bytes)) = (&self.contract.style_weights, &self.file) else {
-            bail!("the model has no style weights to fold")
-        };
-        let file = OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?);
-        let session = commit(self.environment, self.provider, &self.config, &file)?;
-        let mut loaded = Loaded::new(session, &self.contract, &self.config)?;
-        loaded.bind(&self.contract, width, height)?;
-        Ok(loaded)
     }
 }
 
@@ -251,33 +230,4 @@ fn attempts(config: &SessionConfig) -> Result<(Vec<&'static Provider>, Option<&'
         }
         _ => (wanted, None),
     })
-}
-
-fn commit(environment: &Environment, provider: &Provider, config: &SessionConfig, file: &OnnxFile) -> Result<Shared> {
-    session(file, provider.name, config, || {
-        let mut builder = configure(Session::builder(environment)?, provider, config)?;
-        match file {
-            OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
-            OnnxFile::WithExternalData(path) => Ok(builder.commit_from_file(path)?),
-        }
-    })
-}
-
-/// Threads do not spin while they wait: on a live source that costs three times the processor time.
-fn configure(mut builder: SessionBuilder, provider: &Provider, config: &SessionConfig) -> Result<SessionBuilder> {
-    let cache = config.cache.as_deref();
-    let options = Options { device_id: config.device_id, precision: config.precision, threads: config.threads, cache };
-    if provider.name != CPU {
-        builder = builder.with_execution_providers([provider.dispatch(&options)]).map_err(plain)?;
-    }
-    if config.threads > 0 {
-        builder = builder.with_intra_threads(config.threads).map_err(plain)?;
-    }
-    builder = builder.with_optimization_level(config.optimization).map_err(plain)?;
-    builder.with_intra_op_spinning(false).map_err(plain)
-}
-
-/// A builder's error carries the builder, which cannot cross threads; the message can.
-fn plain(error: ort::Error<SessionBuilder>) -> anyhow::Error {
-    anyhow!("{error}")
 }

@@ -8,6 +8,18 @@ pub struct EmbeddedStyle {
     pub name: &'static str,
     /// The painting it was trained on.
     pub painting: &'static str,
+    /// This style alone in int8, an ONNX file too.
+    pub int8: &'static [u8],
+}
+
+macro_rules! style {
+    ($name:literal, $painting:literal) => {
+        EmbeddedStyle {
+            name: $name,
+            painting: $painting,
+            int8: include_bytes!(concat!("../../models/int8/", $name, ".onnx")),
+        }
+    };
 }
 
 /// A model inside the plugin.
@@ -24,21 +36,21 @@ pub static MODELS: &[EmbeddedModel] = &[LIVE, VAN_GOGH];
 /// Eight styles of one painting each.
 const LIVE: EmbeddedModel = EmbeddedModel {
     styles: &[
-        EmbeddedStyle { name: "great-wave", painting: "Katsushika Hokusai, The Great Wave off Kanagawa, 1831" },
-        EmbeddedStyle { name: "starry-night", painting: "Vincent van Gogh, The Starry Night, 1889" },
-        EmbeddedStyle { name: "the-scream", painting: "Edvard Munch, The Scream, 1893" },
-        EmbeddedStyle { name: "composition-vii", painting: "Wassily Kandinsky, Composition VII, 1913" },
-        EmbeddedStyle { name: "udnie", painting: "Francis Picabia, Udnie, 1913" },
-        EmbeddedStyle { name: "the-kiss", painting: "Gustav Klimt, The Kiss, 1908" },
-        EmbeddedStyle { name: "grande-jatte", painting: "Georges Seurat, A Sunday on La Grande Jatte, 1886" },
-        EmbeddedStyle { name: "water-lilies", painting: "Claude Monet, Water Lilies, 1919" },
+        style!("great-wave", "Katsushika Hokusai, The Great Wave off Kanagawa, 1831"),
+        style!("starry-night", "Vincent van Gogh, The Starry Night, 1889"),
+        style!("the-scream", "Edvard Munch, The Scream, 1893"),
+        style!("composition-vii", "Wassily Kandinsky, Composition VII, 1913"),
+        style!("udnie", "Francis Picabia, Udnie, 1913"),
+        style!("the-kiss", "Gustav Klimt, The Kiss, 1908"),
+        style!("grande-jatte", "Georges Seurat, A Sunday on La Grande Jatte, 1886"),
+        style!("water-lilies", "Claude Monet, Water Lilies, 1919"),
     ],
     onnx: include_bytes!("../../models/live.onnx"),
 };
 
 /// One style of a set of paintings.
 const VAN_GOGH: EmbeddedModel = EmbeddedModel {
-    styles: &[EmbeddedStyle { name: "van-gogh", painting: "Vincent van Gogh, eight paintings of 1887 to 1890" }],
+    styles: &[style!("van-gogh", "Vincent van Gogh, eight paintings of 1887 to 1890")],
     onnx: include_bytes!("../../models/van-gogh.onnx"),
 };
 

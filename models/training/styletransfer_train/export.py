@@ -1,4 +1,5 @@
 """`export`: checkpoint -> ONNX file with the contract in its metadata, checked against PyTorch on three sizes."""
+import copy
 import inspect
 
 import torch
@@ -15,7 +16,7 @@ def add_arguments(parser):
     parser.add_argument("checkpoint", help="checkpoint.pt written by train")
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--painting", required=True, nargs="+", help="title, artist and year of each style's painting, in the order of the styles")
-    parser.add_argument("--margin", type=int, default=36, help="pixels around the frame that are computed and cut off; a multiple of 4")
+    parser.add_argument("--margin", type=int, default=44, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
@@ -27,11 +28,12 @@ def run(args):
         raise SystemExit(f"--margin: {args.margin} is not a positive multiple of 4")
     generator = Generator(**{**state["config"], "margin": args.margin}).eval()
     generator.load_state_dict(state["generator"])
-    _write(Folded(generator).eval(), args.onnx, _metadata(args, state))
+    write(Folded(generator).eval(), args.onnx, _metadata(args, state))
     _check(generator, args.onnx)
 
 
-def _write(folded, path, metadata):
+def write(folded, path, metadata, change=lambda model: None):
+    """Writes a `Folded` as an ONNX file; `change` may edit it first."""
     import onnx
 
     inputs = {"image": torch.zeros(1, 3, 64, 64)}
@@ -45,6 +47,7 @@ def _write(folded, path, metadata):
         input_names=list(inputs), output_names=["stylized"], dynamic_axes=dynamic, **known,
     )
     model = onnx.load(path)
+    change(model)
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, path)
 
@@ -58,6 +61,7 @@ def _metadata(args, state):
         "styletransfer.input-range": "0,1",
         "styletransfer.output-range": "0,1",
         "styletransfer.size-multiple": "4",
+        "styletransfer.margin": str(args.margin),
         "styletransfer.styles": ",".join(state["styles"]),
         "styletransfer.paintings": "; ".join(args.painting),
         "styletransfer.license": args.license,
@@ -81,6 +85,13 @@ class Folded(nn.Module):
         self.up1 = _Tables(generator.up1)
         self.up2 = _Tables(generator.up2)
 
+    @torch.no_grad()
+    def fix(self, mix):
+        """Makes it a generator of one style: the mix `[styles]` of what there is."""
+        for table in (m for m in self.modules() if isinstance(m, _Tables)):
+            table.fix(mix)
+        self.styles = 1
+
     def forward(self, x, mix=None):
         m = self.margin
         x = F.pad(x, (m, m, m, m), mode="replicate")
@@ -96,7 +107,7 @@ class Folded(nn.Module):
 class _FoldedSeparable(nn.Module):
     def __init__(self, separable):
         super().__init__()
-        self.depthwise = separable.depthwise
+        self.depthwise = copy.deepcopy(separable.depthwise)
         self.pointwise = _Tables(separable.pointwise)
 
     def forward(self, x, mix):
@@ -118,6 +129,12 @@ class _Tables(nn.Module):
         self.weight = nn.Parameter(weight[0].clone() if one else weight.flatten(1).clone(), requires_grad=False)
         self.bias = nn.Parameter(bias[0].clone() if one else bias.clone(), requires_grad=False)
         self.one = one
+
+    def fix(self, mix):
+        if not self.one:
+            self.weight = nn.Parameter((mix @ self.weight).reshape(self.shape), requires_grad=False)
+            self.bias = nn.Parameter(mix @ self.bias, requires_grad=False)
+            self.one = True
 
     def forward(self, x, mix):
         if self.one:

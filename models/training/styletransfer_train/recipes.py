@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .data import Crops, load_painting, to_tensor
-from .palette import areas_of, colors_of, palette_loss
+from .palette import areas_of, colors_of, palette_loss, tone_loss, tone_of
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, STYLE_LAYERS, content_loss, gram, style_loss
 
 EDGE = 8
@@ -30,6 +30,7 @@ class Perceptual:
         self.targets = _grams(paintings, vgg, args.device)
         tensors = [to_tensor(p)[None].to(args.device) for p in paintings]
         self.palettes = [(of, torch.cat([of(t) for t in tensors])) for of in (colors_of, areas_of)]
+        self.tones = [torch.cat(parts) for parts in zip(*(tone_of(t) for t in tensors))]
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -39,6 +40,7 @@ class Perceptual:
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
             "content": self.args.content_weight * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER]),
             "palette": self.args.palette_weight * self._palette(interior(painted), style),
+            "tone": self.args.tone_weight * tone_loss(interior(painted), interior(photo), [part[style] for part in self.tones]),
         }
 
     def _palette(self, painted, style):

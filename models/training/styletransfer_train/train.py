@@ -38,6 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--content-weight", type=float, default=0.6)
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the painting's colours as a whole, pixel by pixel and as large areas")
+    parser.add_argument("--tone-weight", type=float, default=0.5, help="perceptual: of how far large areas leave the photo's order of light and dark")
     parser.add_argument("--set-style-weight", type=float, default=0.5, help="gan: of the style loss against the mean of the paintings")
     parser.add_argument("--variation-weight", type=float, default=2.0)
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")

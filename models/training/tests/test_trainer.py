@@ -19,8 +19,10 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner  # noqa: E402
+from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
 from styletransfer_train.imported import generator_state  # noqa: E402
+from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
@@ -181,16 +183,28 @@ class TrainerTest(unittest.TestCase):
         self.assertAlmostEqual(rows[0]["gmac"], 1.06, delta=0.02)
 
     def test_quantize_checks_its_result(self):
-        try:
-            import onnxruntime.quantization  # noqa: F401
-        except ImportError as error:
-            self.skipTest(f"onnxruntime's quantization needs more packages: {error}")
+        import onnx
+
         out = self.folder / "int8.onnx"
-        given = ["quantize", self.model, out, "--style", "dark", "--photos", self.photos]
+        given = ["quantize", self.model, out, "--style", "dark", "--photos", self.photos, "--crop", 64, "--pictures", 8, "--steps", 3]
         self.assertIn("mean difference", trainer(*given, "--limit", 30).stdout)
         self.assertLess(out.stat().st_size, self.model.stat().st_size)
+        written = onnx.load(out)
+        whole = [i for i in written.graph.initializer if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4]
+        self.assertEqual(len(whole), sum(n.op_type == "Conv" for n in written.graph.node))
+        self.assertEqual({p.key: p.value for p in written.metadata_props}["styletransfer.styles"], "dark")
         refused = trainer(*given, "--limit", 0, check=False)
         self.assertIn("strays", refused.stderr)
+
+    def test_equalised_channels_paint_the_same_picture(self):
+        folded, _ = one_style(self.model, "wave")
+        x = torch.rand(1, 3, 48, 64)
+        with torch.no_grad():
+            wanted = folded(x)
+            before = folded.down1.weight.clone()
+            equalize(folded, [x])
+            self.assertLess(float((folded(x) - wanted).abs().max()), 1e-4)
+        self.assertGreater(float((folded.down1.weight - before).abs().max()), 1e-3)
 
     def test_bad_input_is_refused_by_name(self):
         broken = self.folder / "broken.jpg"

@@ -1,0 +1,110 @@
+//! How a session of a model is made: the model as it is, one style of it folded in, or that style in int8.
+//!
+//! Comes in: file, provider and choices. Goes out: a session, or one that is bound to a size.
+
+use anyhow::{Result, anyhow, bail};
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+
+use super::config::{ModelSource, SessionConfig};
+use super::loaded::Loaded;
+use super::provider::{CPU, Options, Preparation, Provider};
+use super::shared::{Shared, session};
+use crate::model::Contract;
+use crate::model::onnx_edit::with_constant;
+use crate::model::onnx_file::OnnxFile;
+use crate::tensor::layout::Element;
+
+/// Everything another session of the same model needs.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub source: ModelSource,
+    pub environment: &'static Environment,
+    pub provider: &'static Provider,
+    pub config: SessionConfig,
+    pub file: OnnxFile,
+    pub contract: Contract,
+}
+
+impl Recipe {
+    /// Whether a style at rest has a session of its own.
+    pub fn can_fold(&self) -> bool {
+        match &self.contract.style_weights {
+            Some(weights) => {
+                let quick = self.provider.preparation == Preparation::Milliseconds;
+                weights.element == Element::F32 && quick && matches!(self.file, OnnxFile::Bytes(_))
+            }
+            None => matches!(self.int8(&[]), Ok(Some(_))),
+        }
+    }
+
+    /// The int8 variant for weights that choose one style, if it is to be used and there is one.
+    pub fn int8(&self, weights: &[f32]) -> Result<Option<OnnxFile>> {
+        if !self.provider.takes_int8(self.config.precision) {
+            return Ok(None);
+        }
+        let chosen = match weights {
+            [] => Some(0),
+            weights => weights.iter().position(|w| *w == 1.0),
+        };
+        let name = chosen.map(|index| self.contract.styles.get(index).map_or("", String::as_str));
+        name.map_or(Ok(None), |name| self.source.int8(name, weights.is_empty()))
+    }
+
+    /// The model with its style weights as constants, or the style's int8 variant, bound to a size.
+    pub fn folded(&self, weights: &[f32], width: usize, height: usize) -> Result<Loaded> {
+        let int8 = self.int8(weights).and_then(|file| file.map(|f| self.loaded(&f, (width, height))).transpose());
+        match int8 {
+            Ok(Some(loaded)) => return Ok(loaded),
+            Ok(None) => {}
+            Err(problem) => crate::log::note(&format!("the int8 variant cannot be used: {problem:#}")),
+        }
+        let (Some(input), OnnxFile::Bytes(bytes)) = (&self.contract.style_weights, &self.file) else {
+            bail!("the model has no style weights to fold")
+        };
+        self.loaded(&OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?), (width, height))
+    }
+
+    fn loaded(&self, file: &OnnxFile, (width, height): (usize, usize)) -> Result<Loaded> {
+        let session = commit(self.environment, self.provider, &self.config, file)?;
+        let mut loaded = Loaded::new(session, &self.contract, &self.config)?;
+        loaded.bind(&self.contract, width, height)?;
+        Ok(loaded)
+    }
+}
+
+/// A session of the file on the provider, or one that somebody uses already.
+pub(super) fn commit(
+    environment: &Environment,
+    provider: &Provider,
+    config: &SessionConfig,
+    file: &OnnxFile,
+) -> Result<Shared> {
+    session(file, provider.name, config, || {
+        let mut builder = configure(Session::builder(environment)?, provider, config)?;
+        match file {
+            OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
+            OnnxFile::WithExternalData(path) => Ok(builder.commit_from_file(path)?),
+        }
+    })
+}
+
+/// Threads do not spin while they wait: on a live source that costs three times the processor time.
+fn configure(mut builder: SessionBuilder, provider: &Provider, config: &SessionConfig) -> Result<SessionBuilder> {
+    let cache = config.cache.as_deref();
+    let options = Options { device_id: config.device_id, precision: config.precision, threads: config.threads, cache };
+    if provider.name != CPU {
+        builder = builder.with_execution_providers([provider.dispatch(&options)]).map_err(plain)?;
+    }
+    if config.threads > 0 {
+        builder = builder.with_intra_threads(config.threads).map_err(plain)?;
+    }
+    builder = builder.with_optimization_level(config.optimization).map_err(plain)?;
+    builder.with_intra_op_spinning(false).map_err(plain)
+}
+
+/// A builder's error carries the builder, which cannot cross threads; the message can.
+fn plain(error: ort::Error<SessionBuilder>) -> anyhow::Error {
+    anyhow!("{error}")
+}
