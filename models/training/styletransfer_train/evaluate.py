@@ -1,6 +1,8 @@
 """`evaluate`: compares any number of ONNX style models on pictures and clips: one table, also as JSON.
 
-Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean.
+Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean. A
+painter that textures flat surroundings has a border score above 1 without any line there; `cut` compares with the same
+part of a larger painting instead: 1 means that the border does not show.
 """
 import json
 import subprocess
@@ -15,7 +17,7 @@ from .data import load_painting, load_picture, to_tensor
 from .perceptual import Vgg16
 from .runner import Model
 
-COLUMNS = ("model", "style", "content", "LPIPS", "E_warp", "of input", "grid", "border", "GMAC", "weights", "ms", "of first")
+COLUMNS = ("model", "style", "content", "LPIPS", "E_warp", "of input", "grid", "border", "cut", "GMAC", "weights", "ms", "of first")
 
 
 def add_arguments(parser):
@@ -92,7 +94,17 @@ def _row(model, args, vgg, lpips, photos, clips):
     patches = [measures.flat_patches(x) for x in photos]
     row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(painted, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])
     row["border"] = _ratio([measures.border_energy(y) for y in painted], [measures.border_energy(x) for x in photos])
+    inside = [model(_inside(x, BEYOND)) for x in photos]
+    row["cut"] = _ratio([measures.border_energy(y) for y in inside], [measures.border_energy(_inside(y, BEYOND)) for y in painted])
     return row
+
+
+BEYOND = 48
+"""Pixels cut off on every side, a multiple of 4: what the larger painting knows beyond the border."""
+
+
+def _inside(picture, cut):
+    return picture[:, :, cut : picture.shape[2] - cut, cut : picture.shape[3] - cut]
 
 
 def _ratio(of, to):
@@ -119,7 +131,7 @@ def table(rows):
         cells = [
             r["model"], show(r["style_loss"], ".2f"), show(r["content_loss"], ".2f"), show(r["lpips"], ".2f"),
             show(r.get("warping_error"), ".4f"), show(r.get("input_warping_error"), ".4f"),
-            show(r["grid"], ".2f"), show(r["border"], ".2f"), show(r["gmac"], ".2f"), show(r["weights"], ",d"),
+            show(r["grid"], ".2f"), show(r["border"], ".2f"), show(r["cut"], ".2f"), show(r["gmac"], ".2f"), show(r["weights"], ",d"),
             show(r["milliseconds"], ".1f"), show(r["share_of_first"], ".3f"),
         ]
         lines.append("| " + " | ".join(cells) + " |")

@@ -38,6 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=int, default=160)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--keep-float", nargs="*", default=[], help="layers that stay float, such as up2, the last: nearer to fp32, slower")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=2.0, help="largest mean difference from fp32 that passes, in 1/255")
 
@@ -51,7 +52,7 @@ def run(args):
     teacher, metadata = one_style(args.model, args.style)
     student = copy.deepcopy(teacher)
     equalize(student, pictures)
-    quantize_in_place(student, pictures)
+    quantize_in_place(student, pictures, args.keep_float)
     _train(student, teacher, Batches(crops, args.seed, args.batch, args.crop), args)
     student.margin = teacher.margin
     write(student, args.onnx, {**metadata, "styletransfer.precision": "int8"}, store_int8)

@@ -65,9 +65,11 @@ QUANTILE = 0.9998
 
 
 @torch.no_grad()
-def quantize_in_place(folded, pictures):
-    """Makes every convolution of a `Folded` generator of one style one in int8, calibrated on `pictures`."""
-    places = [(parent, name, layer) for parent in folded.modules() for name, layer in parent.named_children() if hasattr(layer, "weight")]
+def quantize_in_place(folded, pictures, kept=()):
+    """Makes every convolution of a `Folded` generator of one style one in int8, calibrated on `pictures`; those whose
+    names are `kept` stay float."""
+    children = ((parent, name, layer) for parent in folded.modules() for name, layer in parent.named_children())
+    places = [place for place in children if hasattr(place[2], "weight") and place[1] not in kept]
     ranges = [_Range() for _ in places]
     hooks = [layer.register_forward_pre_hook(seen) for (_, _, layer), seen in zip(places, ranges)]
     for picture in pictures:
