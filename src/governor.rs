@@ -44,8 +44,10 @@ const SETTLE: u32 = 4;
 const TOO_MUCH: f32 = 0.92;
 /// ...and a better step is tried when it is expected to take less than this.
 const ENOUGH: f32 = 0.7;
-/// Painting alone may take this much of a frame's time at the step to begin with.
+/// Painting alone may take this much of a frame's time at the step to begin with, less this much for every million pixels
+/// of the frame, which are converted and enlarged whatever the painting's size.
 const ROOM: f32 = 0.45;
+const ROOM_BY_MEGAPIXEL: f32 = 0.15;
 /// Share of the work that depends on how much is painted.
 const DEPENDS: f32 = 0.75;
 /// How long a step must have held before a better one is tried, and how long at most after failures.
@@ -77,7 +79,8 @@ impl Governor {
     /// full size: it begins at the step where that leaves room for the rest.
     pub fn new(width: usize, height: usize, full: f32) -> Self {
         let steps = ladder(width, height);
-        let at = steps.iter().position(|step| full * step.work() < ROOM).unwrap_or(steps.len() - 1);
+        let room = ROOM - ROOM_BY_MEGAPIXEL * (width * height) as f32 / 1e6;
+        let at = steps.iter().position(|step| full * step.work() < room).unwrap_or(steps.len() - 1);
         Self {
             loads: vec![None; steps.len()],
             steps,
@@ -248,8 +251,10 @@ mod tests {
     fn it_begins_where_painting_leaves_room() {
         let first = |full: f32| Governor::new(1280, 720, full).step();
         assert_eq!(first(0.3), Step::FULL);
-        assert_eq!(first(1.5), Step { divisor: 2, interval: 1 });
-        assert_eq!(first(3.0), Step { divisor: 3, interval: 1 });
+        assert_eq!(first(1.2), Step { divisor: 2, interval: 1 });
+        assert_eq!(first(2.5), Step { divisor: 3, interval: 1 });
+        // Large frames cost more besides the painting.
+        assert_eq!(Governor::new(1920, 1080, 2.5).step(), Step { divisor: 3, interval: 3 });
         assert_eq!(first(1e6), Step { divisor: 3, interval: 4 });
         let mut slow = Governor::new(1280, 720, 1e6);
         assert!(!slow.is_overloaded(), "nothing was measured yet");
