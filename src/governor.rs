@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(first(1.2), Step { divisor: 2, interval: 1 });
         assert_eq!(first(2.5), Step { divisor: 3, interval: 1 });
         // Large frames cost more besides the painting.
-        assert_eq!(Governor::new(1920, 1080, 2.5).step(), Step { divisor: 3, interval: 3 });
+        assert_eq!(Governor::new(1920, 1080, 2.6).step(), Step { divisor: 3, interval: 3 });
         assert_eq!(first(1e6), Step { divisor: 3, interval: 4 });
         let mut slow = Governor::new(1280, 720, 1e6);
         assert!(!slow.is_overloaded(), "nothing was measured yet");
