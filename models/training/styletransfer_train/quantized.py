@@ -91,7 +91,7 @@ def store_int8(model):
     constants.update({to: constants[of] for to, of in identities.items()})
     kept, done = [], set()
     for node in model.graph.node:
-        if node.op_type != "QuantizeLinear" or node.input[0] not in constants:
+        if node.op_type != "QuantizeLinear" or any(name not in constants for name in node.input):
             kept.append(node)
             continue
         value, scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input)
