@@ -113,9 +113,7 @@ impl ModelSource {
             }
         }
     }
-}
 
-impl ModelSource {
     /// The int8 variant of one style: inside the plugin, or a file `MODEL.STYLE.int8.onnx` or, for a model of one style,
     /// `MODEL.int8.onnx` beside `MODEL.onnx`.
     ///

@@ -22,7 +22,9 @@ pub struct OrtGenerator {
     recipe: Recipe,
     general: Loaded,
     weights: Vec<f32>,
-    /// The session whose style weights are constants, once it is ready.
+    /// Whether a style at rest has a session of its own: asked once, since it may look for files.
+    folds: bool,
+    /// That session, once it is ready.
     folded: Folded,
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
@@ -70,6 +72,7 @@ impl OrtGenerator {
                         contract,
                     };
                     return Ok(Self {
+                        folds: recipe.can_fold(),
                         recipe,
                         general,
                         weights,
@@ -111,7 +114,7 @@ impl OrtGenerator {
 
     /// Orders the folded session once the weights stand still, and takes it up when it is there.
     fn settle_style(&mut self) {
-        let Some((width, height)) = self.size.filter(|_| self.recipe.can_fold()) else { return };
+        let Some((width, height)) = self.size.filter(|_| self.folds) else { return };
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
             Folded::Without => {
                 let (recipe, weights) = (self.recipe.clone(), self.weights.clone());
@@ -173,7 +176,7 @@ impl Generator for OrtGenerator {
         self.size = Some((width, height));
         self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
-        self.folded = match self.recipe.can_fold() {
+        self.folded = match self.folds {
             true => ready(self.recipe.folded(&self.weights, width, height)),
             false => Folded::Without,
         };
