@@ -38,9 +38,8 @@ fn temporal(c: &mut Criterion) {
     group.bench_function("motion search", |b| b.iter(|| search.run(&pyramids[1], &pyramids[0]).vectors.len()));
     let (mut check, mut field) = (Check::default(), Field::default());
     let flow = search.run(&pyramids[1], &pyramids[0]).clone();
-    let levels = [pyramids[1].levels().first().unwrap(), pyramids[0].levels().first().unwrap()];
-    check.run(levels[0], levels[1], &flow, &mut field);
-    group.bench_function("confidence", |b| b.iter(|| check.run(levels[0], levels[1], &flow, &mut field)));
+    check.run(&pyramids[1], &pyramids[0], &flow, &mut field);
+    group.bench_function("confidence", |b| b.iter(|| check.run(&pyramids[1], &pyramids[0], &flow, &mut field)));
 
     let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
     let area = SIZE.0 * SIZE.1;

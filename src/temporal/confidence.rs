@@ -1,10 +1,11 @@
 //! Where the history may be trusted: where the frame, carried along the motion, still looks like the new one.
 //!
-//! Comes in: two small luma pictures and the motion between them. Goes out: motion and trust, cell by cell, and what
+//! Comes in: two small pictures and the motion between them. Goes out: motion and trust, cell by cell, and what
 //! the frames as a whole have in common.
 
-use super::motion::{Flow, Vector, floor};
-use super::plane::{PAD, Plane};
+use super::heirs::Heirs;
+use super::motion::{Flow, Vector, square};
+use super::plane::{Plane, Pyramid, TINT};
 
 /// Motion (x, y in cells) and trust (0..=1) of every cell.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +33,11 @@ pub struct Resemblance {
 }
 
 /// Mean difference (0..=255) over 3 x 3 cells at which trust has fallen to 1/e.
-const TOLERANCE: f32 = 18.0;
+const TOLERANCE: f32 = 22.0;
+/// The same for the tints, both together.
+const TINGE: f32 = 80.0;
 /// Difference of the motion on the two sides of a cell at which trust is halved: an edge that covers or uncovers.
-const EDGE: f32 = 3.0;
+const EDGE: f32 = 4.0;
 /// Trust below this is hardly any.
 const LOST: f32 = 0.3;
 
@@ -43,16 +46,26 @@ const LOST: f32 = 0.3;
 pub struct Check {
     carried: Vec<f32>,
     sums: Vec<f32>,
+    /// Difference of the tints, and the columns of it.
+    tinge: (Vec<f32>, usize),
+    /// How far off each cell is: 1 where trust has fallen to 1/e.
+    off: Vec<f32>,
+    heirs: Heirs,
 }
 
 impl Check {
-    /// Fills `field` from the motion; tells what the frames have in common.
-    pub fn run(&mut self, new: &Plane, old: &Plane, flow: &Flow, field: &mut Field) -> Resemblance {
+    /// Fills `field` from the motion `flow` (cells of the largest level) of `from` back to `to`; tells what the frames have in common.
+    pub fn run(&mut self, from: &Pyramid, to: &Pyramid, flow: &Flow, field: &mut Field) -> Resemblance {
+        let (Some(new), Some(old)) = (from.levels().first(), to.levels().first()) else {
+            return Resemblance::default();
+        };
         let (width, height) = (new.width(), new.height());
         (field.width, field.height) = (width, height);
         field.cells.resize(width * height, [0.0; 3]);
         self.carried.resize(width * height, 0.0);
+        self.off.resize(width * height, 0.0);
         self.carry(old, flow);
+        self.compare_tints(from.tints(), to.tints(), flow);
         let (gain, offset, brighter) = self.brightness(new);
         for (y, line) in self.carried.chunks_exact_mut(width).enumerate() {
             for (carried, new) in line.iter_mut().zip(new.row(y)) {
@@ -63,27 +76,35 @@ impl Check {
         for y in 0..height {
             self.trust_row(y, width, height, flow, field, &mut total);
         }
+        total.trust -= self.heirs.settle(flow, &self.off, |loser| std::mem::take(&mut field.cells[loser][2]));
         total.trust /= (width * height) as f32;
         total.lost /= (width * height) as f32;
         total.uncovered /= (width * height) as f32;
         total
     }
 
-    /// The old picture, carried along the motion (linear).
+    /// The old picture, carried along the motion.
     fn carry(&mut self, old: &Plane, flow: &Flow) {
-        let (right, bottom) = ((old.width() + PAD - 3) as f32, (old.height() + PAD - 3) as f32);
-        for (y, (line, vectors)) in
-            self.carried.chunks_exact_mut(flow.width).zip(flow.vectors.chunks_exact(flow.width)).enumerate()
-        {
+        let lines = self.carried.chunks_exact_mut(flow.width).zip(flow.vectors.chunks_exact(flow.width));
+        for (y, (line, vectors)) in lines.enumerate() {
             for (x, (pixel, vector)) in line.iter_mut().zip(vectors).enumerate() {
-                let px = (x as f32 + vector[0]).clamp(2.0 - PAD as f32, right);
-                let py = (y as f32 + vector[1]).clamp(2.0 - PAD as f32, bottom);
-                let (left, top) = (floor(px), floor(py));
-                let (fx, fy) = (px - left as f32, py - top as f32);
-                let above: &[f32; 2] = old.run(left as isize, top as isize);
-                let below: &[f32; 2] = old.run(left as isize, top as isize + 1);
-                let (a, b) = (above[0] + (above[1] - above[0]) * fx, below[0] + (below[1] - below[0]) * fx);
-                *pixel = a + (b - a) * fy;
+                *pixel = old.between(x as f32 + vector[0], y as f32 + vector[1]);
+            }
+        }
+    }
+
+    /// How much the tints differ, carried along the motion: things of the same luma may have other colours.
+    fn compare_tints(&mut self, new: &[Plane; 2], old: &[Plane; 2], flow: &Flow) {
+        let (width, height) = (new[0].width(), new[0].height());
+        let (off, columns) = &mut self.tinge;
+        off.clear();
+        *columns = width;
+        for y in 0..height {
+            let rows = [new[0].row(y), new[1].row(y)];
+            for x in 0..width {
+                let vector = flow.at(TINT * x, TINT * y);
+                let (px, py) = (x as f32 + vector[0] / TINT as f32, y as f32 + vector[1] / TINT as f32);
+                off.push(old.iter().zip(rows).map(|(old, row)| (old.between(px, py) - row[x]).abs()).sum());
             }
         }
     }
@@ -130,6 +151,8 @@ impl Check {
         field: &mut Field,
         total: &mut Resemblance,
     ) {
+        let (tinge, columns) = &self.tinge;
+        let tinge = &tinge[(y / TINT).min(tinge.len() / columns - 1) * columns..][..*columns];
         let line = |y: usize| &self.carried[y * width..(y + 1) * width];
         let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(height - 1)));
         self.sums.clear();
@@ -139,7 +162,8 @@ impl Check {
         let (up, vectors, down) = (vectors_of(y.saturating_sub(1)), vectors_of(y), vectors_of((y + 1).min(height - 1)));
         for (x, (cell, vector)) in cells.iter_mut().zip(vectors).enumerate() {
             let sum = self.sums[x.saturating_sub(1)] + self.sums[x] + self.sums[(x + 1).min(width - 1)];
-            let off = sum * (1.0 / (9.0 * TOLERANCE));
+            let off = sum * (1.0 / (9.0 * TOLERANCE)) + tinge[(x / TINT).min(columns - 1)] * (1.0 / TINGE);
+            self.off[y * width + x] = off;
             let around = [vectors[x.saturating_sub(1)], vectors[(x + 1).min(width - 1)], up[x], down[x]];
             let bend = bend(around);
             let trust = bell(off * off) / (1.0 + bend * (1.0 / (EDGE * EDGE)));
@@ -155,7 +179,6 @@ impl Check {
 
 /// How much the motion differs on the two sides of a cell, across and along: squared cells.
 fn bend([left, right, above, below]: [Vector; 4]) -> f32 {
-    let square = |a: Vector, b: Vector| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2);
     square(left, right) + square(above, below)
 }
 

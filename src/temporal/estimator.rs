@@ -46,9 +46,7 @@ impl Job {
 /// The way from every pixel of the first picture to its place in the second.
 fn find(search: &mut Search, check: &mut Check, (from, to): (&Pyramid, &Pyramid), motion: &mut Motion) {
     let flow = search.run(from, to);
-    if let (Some(from), Some(to)) = (from.levels().first(), to.levels().first()) {
-        motion.seen = check.run(from, to, flow, &mut motion.field);
-    }
+    motion.seen = check.run(from, to, flow, &mut motion.field);
 }
 
 /// What a frame has to do with the one before.

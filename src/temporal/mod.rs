@@ -8,6 +8,7 @@ pub mod blender;
 pub mod confidence;
 pub mod estimator;
 pub mod finish;
+pub mod heirs;
 pub mod meter;
 pub mod metrics;
 pub mod motion;

@@ -4,7 +4,7 @@
 //! descent, coarse to fine; every pixel takes the mean of the patches that cover it, weighted by how
 //! well they fit.
 
-use super::plane::{PAD, Plane, Pyramid};
+use super::plane::{PAD, Plane, Pyramid, floor};
 
 const PATCH: usize = 8;
 const STRIDE: usize = 4;
@@ -41,7 +41,9 @@ impl Flow {
         self.vectors.resize(width * height, [0.0; 2]);
     }
 
-    fn at(&self, x: usize, y: usize) -> Vector {
+    /// The vector of a pixel, or of the nearest to it.
+    #[inline(always)]
+    pub fn at(&self, x: usize, y: usize) -> Vector {
         self.vectors[y.min(self.height - 1) * self.width + x.min(self.width - 1)]
     }
 }
@@ -161,14 +163,13 @@ fn place(index: usize, side: usize) -> usize {
     (index * STRIDE).min(side - PATCH)
 }
 
-fn distance(a: Vector, b: Vector) -> f32 {
-    (a[0] - b[0]).abs().max((a[1] - b[1]).abs())
+/// Squared length of the difference.
+pub fn square(a: Vector, b: Vector) -> f32 {
+    (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)
 }
 
-/// Rounded down, for numbers from -[`PAD`] on. Without SSE 4.1 the standard one is a call.
-#[inline(always)]
-pub fn floor(v: f32) -> i32 {
-    (v + PAD as f32) as i32 - PAD as i32
+fn distance(a: Vector, b: Vector) -> f32 {
+    (a[0] - b[0]).abs().max((a[1] - b[1]).abs())
 }
 
 /// A patch-sized window at a place between the pixels.

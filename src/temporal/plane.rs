@@ -7,6 +7,12 @@ use crate::image::{Image, Sample};
 /// Pixels around a plane that repeat its edge, so that a patch may look beyond.
 pub const PAD: usize = 12;
 
+/// Rounded down, for numbers from -[`PAD`] on. Without SSE 4.1 the standard one is a call.
+#[inline(always)]
+pub fn floor(v: f32) -> i32 {
+    (v + PAD as f32) as i32 - PAD as i32
+}
+
 /// A grey picture with its edge repeated around it.
 #[derive(Debug, Clone, Default)]
 pub struct Plane {
@@ -43,6 +49,19 @@ impl Plane {
         let start = (y + PAD as isize) as usize * self.stride() + (x + PAD as isize) as usize;
         let run: Option<&[f32; N]> = self.data[start..].first_chunk();
         run.unwrap_or(&[0.0; N])
+    }
+
+    /// The picture between its pixels (linear); its edge goes on for ever.
+    #[inline(always)]
+    pub fn between(&self, x: f32, y: f32) -> f32 {
+        let limit = |v: f32, side: usize| v.clamp(2.0 - PAD as f32, (side + PAD - 3) as f32);
+        let (x, y) = (limit(x, self.width), limit(y, self.height));
+        let (left, top) = (floor(x), floor(y));
+        let (fx, fy) = (x - left as f32, y - top as f32);
+        let above: &[f32; 2] = self.run(left as isize, top as isize);
+        let below: &[f32; 2] = self.run(left as isize, top as isize + 1);
+        let (a, b) = (above[0] + (above[1] - above[0]) * fx, below[0] + (below[1] - below[0]) * fx);
+        a + (b - a) * fy
     }
 
     /// Row `y` without the padding.
@@ -94,6 +113,29 @@ impl Plane {
         self.pad();
     }
 
+    /// How much one of two `channels` exceeds the other, -255..=255, as [`Plane::take`].
+    fn take_difference<S: Sample>(&mut self, image: &Image<S>, channels: [usize; 2], step: usize, sums: &mut Vec<f32>) {
+        let shape = image.shape();
+        self.resize((shape.width / step).max(1), (shape.height / step).max(1));
+        sums.resize(shape.width, 0.0);
+        // Every other row tells enough.
+        let rows = || (0..step.min(shape.height)).step_by(2);
+        let scale = 255.0 / (f32::from(shape.white) * (step * rows().count()) as f32);
+        for y in 0..self.height {
+            sums.fill(0.0);
+            for inner in rows() {
+                let [one, other] = channels.map(|channel| image.row(channel, y * step + inner));
+                for ((sum, one), other) in sums.iter_mut().zip(one).zip(other) {
+                    *sum += one.to_f32() - other.to_f32();
+                }
+            }
+            for (pixel, sums) in self.row_mut(y).iter_mut().zip(sums.chunks(step)) {
+                *pixel = sums.iter().sum::<f32>() * scale;
+            }
+        }
+        self.pad();
+    }
+
     /// Half the size of `larger`, by the mean of 2 x 2.
     fn take_half(&mut self, larger: &Plane) {
         self.resize(larger.width / 2, larger.height / 2);
@@ -111,8 +153,12 @@ impl Plane {
 #[derive(Debug, Clone, Default)]
 pub struct Pyramid {
     levels: Vec<Plane>,
+    tints: [Plane; 2],
     sums: Vec<f32>,
 }
+
+/// Cells of the largest level along a side of a pixel of the tints.
+pub const TINT: usize = 2;
 
 /// The shorter side of the smallest level is at least this.
 const SMALLEST: usize = 14;
@@ -125,10 +171,18 @@ impl Pyramid {
         let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
         self.levels.resize_with(count, Plane::default);
         self.levels[0].take(image, step, &mut self.sums);
+        for (tint, channels) in self.tints.iter_mut().zip([[0, 1], [2, 1]]) {
+            tint.take_difference(image, channels, TINT * step, &mut self.sums);
+        }
         for level in 1..count {
             let (larger, smaller) = self.levels.split_at_mut(level);
             smaller[0].take_half(&larger[level - 1]);
         }
+    }
+
+    /// How red and how blue it is (over green, -255..=255), at 1/[`TINT`] of the largest level's size.
+    pub fn tints(&self) -> &[Plane; 2] {
+        &self.tints
     }
 
     /// The levels, largest first; empty before the first frame.

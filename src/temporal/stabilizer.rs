@@ -42,11 +42,11 @@ impl Smoothing {
         self.method == Method::None || self.amount <= 0.0
     }
 
-    /// The share of history where it agrees with the painting, and where it does not. At 0.75: 0.72 and 0.92; never so
+    /// The share of history where it agrees with the painting, and where it does not. At 0.75: 0.74 and 0.93; never so
     /// much that the picture freezes.
     pub(super) fn weights(self) -> Weights {
         let amount = self.amount.clamp(0.0, 1.0);
-        Weights { low: 0.96 * amount, high: amount.powf(0.29).min(0.97) }
+        Weights { low: 0.98 * amount, high: amount.powf(0.27).min(0.97) }
     }
 
     /// The same for the painting of the frame after: at most half, so that the frame itself leads.

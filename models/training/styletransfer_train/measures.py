@@ -25,7 +25,7 @@ def perceptual(vgg, painted, photo, targets):
     """Style loss (None without targets) and content loss, relative, as in training."""
     features = vgg(painted)
     style = float(style_loss(features, targets)) if targets else None
-    return style, float(content_loss(features[CONTENT_LAYER], vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]))
+    return style, float(content_loss(features[CONTENT_LAYER], vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]).mean())
 
 
 class Lpips:

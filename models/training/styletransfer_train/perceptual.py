@@ -78,6 +78,6 @@ def style_loss(features, targets):
 
 
 def content_loss(features, photo):
-    """|F - F_photo|^2 / |F_photo|^2 at one layer."""
+    """|F - F_photo|^2 / |F_photo|^2 at one layer, `[N]`: of each picture."""
     a, b = features.float(), photo.float()
-    return ((a - b) ** 2).mean() / (b**2).mean()
+    return ((a - b) ** 2).mean((1, 2, 3)) / (b**2).mean((1, 2, 3))

@@ -26,6 +26,8 @@ class Perceptual:
     def __init__(self, args, vgg):
         self.args, self.vgg = args, vgg
         self.styles = len(args.painting)
+        each = args.content_weight * (1 if len(args.content_weight) > 1 else self.styles)
+        self.content_weights = torch.tensor(each, device=args.device)
         paintings = [load_painting(path, args.painting_size) for path in args.painting]
         self.targets = _grams(paintings, vgg, args.device)
         tensors = [to_tensor(p)[None].to(args.device) for p in paintings]
@@ -38,7 +40,7 @@ class Perceptual:
             wanted = self.vgg(interior(photo), until=CONTENT_LAYER)
         return {
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
-            "content": self.args.content_weight * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER]),
+            "content": (self.content_weights[style] * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER])).mean(),
             "palette": self.args.palette_weight * self._palette(interior(painted), style),
             "tone": self.args.tone_weight * tone_loss(interior(painted), interior(photo), [part[style] for part in self.tones]),
         }
@@ -83,7 +85,7 @@ class Gan:
         return {
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
             "style": self.args.set_style_weight * style_loss(features, self.target),
-            "content": self.args.content_weight * content_loss(features[GAN_CONTENT_LAYER], wanted),
+            "content": self.args.content_weight[0] * content_loss(features[GAN_CONTENT_LAYER], wanted).mean(),
         }
 
     def _learn(self, real, fake):

@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--painting-size", type=int, default=512)
     parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
-    parser.add_argument("--content-weight", type=float, default=0.6)
+    parser.add_argument("--content-weight", type=float, nargs="+", default=[0.6], help="perceptual: one for all styles, or one for each")
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the painting's colours as a whole, pixel by pixel and as large areas")
     parser.add_argument("--tone-weight", type=float, default=0.5, help="perceptual: of how far large areas leave the photo's order of light and dark")
@@ -88,6 +88,8 @@ def _check(args):
     if len(names) != wanted:
         raise SystemExit(f"--name: {wanted} style(s), but {len(names)} name(s)")
     args.name = names
+    if len(args.content_weight) not in (1, len(names)):
+        raise SystemExit(f"--content-weight: one number or {len(names)}, as many as there are styles, but {len(args.content_weight)} given")
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
