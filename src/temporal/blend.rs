@@ -16,25 +16,30 @@ pub struct Weights {
 
 /// Difference of history and painting at which the weight is half way from low to high.
 const FLICKER: f32 = 0.05;
+
 /// Blends a row of the painting (planar) into the row that was looked up in the history.
 pub fn mix(row: &mut [Pixel], trust: &[f32], fresh: [&[f32]; 3], weights: Weights) {
+    let [red, green, blue] = fresh;
+    let whole = row.len() / 4;
     let (fours, rest) = row.as_chunks_mut::<4>();
-    let lanes = |line: &[f32], i: usize| line[4 * i..].first_chunk().copied().map_or(Pixel::ZERO, Pixel::new);
-    for (i, old) in fours.iter_mut().enumerate() {
-        *old = mix_four(*old, lanes(trust, i), fresh.map(|line| lanes(line, i)), weights);
+    let lines = [trust, red, green, blue].map(|line| line.as_chunks::<4>().0);
+    let lines = lines[0].iter().zip(lines[1]).zip(lines[2]).zip(lines[3]);
+    for (old, (((trust, red), green), blue)) in fours.iter_mut().zip(lines) {
+        let lanes = |v: &[f32; 4]| Pixel::new(*v);
+        *old = mix_four(*old, lanes(trust), [lanes(red), lanes(green), lanes(blue)], weights);
     }
-    for (i, old) in rest.iter_mut().enumerate() {
-        let at = 4 * fours.len() + i;
-        let four = mix_four([*old; 4], Pixel::splat(trust[at]), fresh.map(|line| Pixel::splat(line[at])), weights);
-        *old = four[0];
+    for (i, old) in (4 * whole..).zip(rest) {
+        let all = Pixel::splat;
+        *old = mix_four([*old; 4], all(trust[i]), [all(red[i]), all(green[i]), all(blue[i])], weights)[0];
     }
 }
 
 /// Four pixels at a time: lanes are pixels here.
 #[inline(always)]
 fn mix_four(old: [Pixel; 4], trust: Pixel, fresh: [Pixel; 3], weights: Weights) -> [Pixel; 4] {
-    let [red, green, blue, before] = Pixel::transpose(old).map(unit);
-    let [r, g, b] = fresh.map(unit);
+    let [red, green, blue, before] = Pixel::transpose(old);
+    let [red, green, blue, before] = [unit(red), unit(green), unit(blue), unit(before)];
+    let [r, g, b] = [unit(fresh[0]), unit(fresh[1]), unit(fresh[2])];
     let (red, green, blue) = (red - r, green - g, blue - b);
     let off = (red.abs() + green.abs() + blue.abs()) * (1.0 / 3.0);
     let square = off * off;

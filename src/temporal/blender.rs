@@ -163,8 +163,8 @@ impl Blender {
         }
         let started = Instant::now();
         self.fit(canvas);
-        let into = (&mut self.blend[..], &mut self.blur[..]);
-        self.carrier.slide(canvas, &motion.field, &self.history, into);
+        self.carrier.slide(canvas, &motion.field, &self.history, &mut self.blend);
+        self.blur.fill(0.0);
         // Half as much as a painting: what is sharpened here is sharpened already.
         self.finish(canvas, 0.5 * self.sharpening, Pixel::ZERO);
         self.meter.reset();
@@ -183,7 +183,7 @@ impl Blender {
     pub fn guide(&mut self, found: Found, canvas: Canvas, previous: &mut [f32], confidence: &mut [f32]) {
         match found {
             Some((motion, _)) if self.has_history(canvas) && Change::of(motion.seen) != Change::Cut => {
-                self.carrier.guide(canvas, &motion.field, &self.history, (previous, confidence));
+                self.carrier.guide(canvas, &motion.field, &self.history, (previous, confidence), &mut self.column);
             }
             _ => {
                 previous.fill(0.0);

@@ -25,6 +25,9 @@ impl Heirs {
     /// Where several cells of different motion come from one old cell, calls `lose` for all but the one that is the least
     /// `off`, and returns the sum of what it returns.
     pub fn settle(&mut self, flow: &Flow, off: &[f32], lose: impl FnMut(usize) -> f32) -> f32 {
+        if is_one_motion(flow) {
+            return 0.0;
+        }
         self.sources.clear();
         let rows = flow.vectors.chunks_exact(flow.width.max(1));
         self.sources.extend(rows.enumerate().flat_map(|(y, row)| {
@@ -47,6 +50,19 @@ impl Heirs {
         });
         disputed.map(|(i, _)| i).map(lose).sum()
     }
+}
+
+/// Whether no two cells move so differently that they could belong to different things: a still scene, a pan.
+fn is_one_motion(flow: &Flow) -> bool {
+    let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
+    for vector in &flow.vectors {
+        for i in 0..2 {
+            // Without the care for NaN of the standard ones, so that it is one instruction.
+            low[i] = if vector[i] < low[i] { vector[i] } else { low[i] };
+            high[i] = if vector[i] > high[i] { vector[i] } else { high[i] };
+        }
+    }
+    square(low, high) <= APART * APART
 }
 
 /// The cell at a place.

@@ -12,6 +12,7 @@ pub mod heirs;
 pub mod meter;
 pub mod metrics;
 pub mod motion;
+pub mod places;
 pub mod plane;
 pub mod scene_cut;
 pub mod stabilizer;
