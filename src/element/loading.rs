@@ -17,10 +17,10 @@ use super::log::CAT;
 use super::painter::Painter;
 use super::settings::Settings;
 use crate::geometry::InferenceSize;
-use crate::inference::Generator;
 use crate::inference::config::ModelSource;
 use crate::inference::provider::Precision;
 use crate::inference::session::OrtGenerator;
+use crate::inference::{Generator, Refusal};
 use crate::stylizer::Stylizer;
 
 /// What a painter was loaded for. Another key needs another painter.
@@ -79,16 +79,6 @@ impl StyleTransfer {
         for guess in &generator.contract().guesses {
             gst::info!(CAT, imp = self, "{guess}");
         }
-        for refusal in &generator.refusals {
-            // The library was built for this provider: whoever installed it expects it to be used.
-            let text = format!(
-                "execution provider '{}' cannot be used: {}; '{}' computes instead",
-                refusal.provider,
-                refusal.reason,
-                generator.provider()
-            );
-            error::warn(&self.obj(), &text);
-        }
         if config.precision == Precision::Fp16 && !generator.provider_row().half_precision {
             let provider = generator.provider();
             error::warn(
@@ -104,10 +94,22 @@ impl StyleTransfer {
         if settings.lookahead > 0 && generator.contract().recurrent.is_some() {
             error::warn(&self.obj(), "property 'lookahead': a recurrent model needs every frame shown before the next");
         }
-        let postponed = generator.postponed;
+        let postponed = generator.postponed();
         let mut painter = Painter::new(Stylizer::new(Box::new(generator)));
         painter.set_style(&settings.style_mix()?, Duration::ZERO).context("property 'style'")?;
+        self.tell_refusals(&mut painter);
         Ok((painter, postponed))
+    }
+
+    /// The library was built for these providers: whoever installed it expects them to be used.
+    fn tell_refusals(&self, painter: &mut Painter) {
+        let refusals = painter.take_refusals();
+        let provider = painter.stylizer().generator().provider();
+        for Refusal { provider: refused, reason } in refusals {
+            let text =
+                format!("execution provider '{refused}' cannot be used: {reason}; '{provider}' computes instead");
+            error::warn(&self.obj(), &text);
+        }
     }
 
     /// Makes a painter ready for frames of `info`, at 1/`divisor` of the size that the settings name.
@@ -123,6 +125,7 @@ impl StyleTransfer {
             wish = InferenceSize::Scale(1.0 / f64::from(divisor));
         }
         painter.negotiate(info, wish)?;
+        self.tell_refusals(painter);
         let (size, provider) = (painter.size(), painter.stylizer().generator().provider());
         gst::info!(CAT, imp = self, "painting at {}x{} on '{provider}'", size.0, size.1);
         Ok(())

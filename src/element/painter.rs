@@ -10,6 +10,7 @@ use gst_video::VideoInfo;
 use super::convert::{Depth, FrameIn, FrameOut};
 use super::stage::{FrameControls, Frames, Stage};
 use crate::geometry::InferenceSize;
+use crate::inference::Refusal;
 use crate::style::StyleMix;
 use crate::stylizer::{Outcome, Stylizer};
 
@@ -39,6 +40,11 @@ impl Painter {
     /// The stylizer.
     pub fn stylizer(&self) -> &Stylizer {
         &self.stylizer
+    }
+
+    /// Execution providers that were tried in vain since this was last asked.
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.stylizer.take_refusals()
     }
 
     /// The frames' format, once negotiated.

@@ -67,15 +67,6 @@ impl Default for SessionConfig {
     }
 }
 
-/// What was tried and refused on the way to a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Name of the provider.
-    pub provider: &'static str,
-    /// Why.
-    pub reason: String,
-}
-
 impl PartialEq for ModelSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

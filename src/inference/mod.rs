@@ -8,6 +8,8 @@ use half::f16;
 use crate::model::Contract;
 
 #[cfg(feature = "onnx")]
+mod choice;
+#[cfg(feature = "onnx")]
 pub mod config;
 #[cfg(feature = "onnx")]
 mod declared;
@@ -46,6 +48,15 @@ pub enum TensorRef<'a> {
     U8(&'a [u8]),
 }
 
+/// An execution provider that was tried in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Name of the provider.
+    pub provider: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
 /// A loaded model. One thread at a time.
 pub trait Generator: Send {
     /// What the model wants and gives.
@@ -54,7 +65,13 @@ pub trait Generator: Send {
     /// The execution provider that computes, by the name that property `execution-provider` takes.
     fn provider(&self) -> &str;
 
-    /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the painting.
+    /// Providers that were tried in vain since this was last asked.
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the painting. Another provider
+    /// may compute from the first such call on.
     ///
     /// # Errors
     /// The model cannot work at this size.

@@ -6,15 +6,16 @@
 
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
-use super::config::{AUTO, ModelSource, Refusal, SessionConfig};
+use super::choice::Choice;
+use super::config::{ModelSource, SessionConfig};
 use super::declared::settle;
 use super::loaded::Loaded;
-use super::provider::{CPU, PROVIDERS, Preparation, Provider};
+use super::provider::Provider;
 use super::recipe::{Recipe, commit};
 use super::shared::lock;
-use super::{Generator, TensorMut, TensorRef, library};
+use super::{Generator, Refusal, TensorMut, TensorRef, library};
 use crate::model::Contract;
 
 /// A model in an ONNX Runtime session.
@@ -29,10 +30,7 @@ pub struct OrtGenerator {
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
     size: Option<(usize, usize)>,
-    /// Providers of the library that `auto` tried in vain.
-    pub refusals: Vec<Refusal>,
-    /// The provider that was not waited for: it would take minutes to prepare.
-    pub postponed: Option<&'static str>,
+    choice: Choice,
 }
 
 enum Folded {
@@ -54,45 +52,20 @@ impl OrtGenerator {
     pub fn load(source: &ModelSource, config: &SessionConfig) -> Result<Self> {
         let environment = library::environment(config.plugin_folder.as_deref())?;
         let (file, hints) = source.read()?;
-        let mut refusals = Vec::new();
-        let (attempts, postponed) = attempts(config)?;
-        for provider in attempts {
-            match commit(environment, provider, config, &file) {
-                Ok(session) => {
-                    let contract =
-                        settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
-                    let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
-                    let weights = contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
-                    let recipe = Recipe {
-                        source: source.clone(),
-                        environment,
-                        provider,
-                        config: config.clone(),
-                        file,
-                        contract,
-                    };
-                    return Ok(Self {
-                        folds: recipe.can_fold(),
-                        recipe,
-                        general,
-                        weights,
-                        folded: Folded::Without,
-                        late: vec![],
-                        size: None,
-                        refusals,
-                        postponed,
-                    });
-                }
-                Err(error) if (config.provider == AUTO || postponed.is_some()) && provider.name != CPU => {
-                    refusals.push(Refusal { provider: provider.name, reason: format!("{error:#}") });
-                }
-                Err(error) => {
-                    let what = format!("{source} on execution provider '{}' ({})", provider.name, provider.hardware);
-                    return Err(error.context(what));
-                }
-            }
-        }
-        bail!("no execution provider left to try for {source}")
+        let mut choice = Choice::new(config)?;
+        let (recipe, general) = choice.first(|provider| {
+            let session = commit(environment, provider, config, &file).with_context(|| {
+                format!("{source} on execution provider '{}' ({})", provider.name, provider.hardware)
+            })?;
+            let contract = settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
+            let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
+            let (source, config, file) = (source.clone(), config.clone(), file.clone());
+            Ok((Recipe { source, environment, provider, config, file, contract }, general))
+        })?;
+        let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
+        let folds = recipe.can_fold();
+        let (folded, late) = (Folded::Without, vec![]);
+        Ok(Self { choice, recipe, general, weights, folds, folded, late, size: None })
     }
 
     /// The row of the table that computes.
@@ -100,9 +73,36 @@ impl OrtGenerator {
         self.recipe.provider
     }
 
+    /// The provider that was not waited for: it would take minutes to prepare.
+    pub fn postponed(&self) -> Option<&'static str> {
+        self.choice.postponed
+    }
+
     /// Whether the style that was chosen last has an int8 variant which this provider and precision call for.
     pub fn has_int8(&self) -> bool {
         matches!(self.recipe.int8(&self.weights), Ok(Some(_)))
+    }
+
+    /// Takes the next provider on which the model runs at this size, after the present one had a `problem` with its first
+    /// run. If there is none, everything stays as it was: then it may be the size.
+    fn fall_back(&mut self, problem: anyhow::Error, width: usize, height: usize) -> Result<(usize, usize)> {
+        let mut choice = self.choice.clone();
+        choice.refuse(self.recipe.provider, &problem);
+        let found = choice.first(|provider| {
+            let recipe = Recipe { provider, ..self.recipe.clone() };
+            let (contract, config) = (&recipe.contract, &recipe.config);
+            let session = commit(recipe.environment, provider, config, &recipe.file)?;
+            let mut general = Loaded::new(session, contract, config)?.with_style_weights(contract)?;
+            if let Some(input) = &contract.style_weights {
+                general.set_fixed(&input.name, &self.weights);
+            }
+            let size = general.bind(contract, width, height)?;
+            Ok((recipe, general, size))
+        });
+        let Ok((recipe, general, size)) = found else { return Err(problem) };
+        self.folds = recipe.can_fold();
+        (self.choice, self.recipe, self.general) = (choice, recipe, general);
+        Ok(size)
     }
 
     fn active(&mut self) -> &mut Loaded {
@@ -171,8 +171,15 @@ impl Generator for OrtGenerator {
         self.recipe.provider.name
     }
 
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.choice.refusals)
+    }
+
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)> {
-        let size = self.general.bind(&self.recipe.contract, width, height)?;
+        let size = match self.general.bind(&self.recipe.contract, width, height) {
+            Err(problem) if self.size.is_none() => self.fall_back(problem, width, height)?,
+            bound => bound?,
+        };
         self.size = Some((width, height));
         self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
@@ -215,22 +222,4 @@ impl Generator for OrtGenerator {
             _ => self.general.output(),
         }
     }
-}
-
-/// The providers to try in turn, and the one that is not waited for.
-fn attempts(config: &SessionConfig) -> Result<(Vec<&'static Provider>, Option<&'static str>)> {
-    // A failing query means an unusual build of the library: then it does not have the provider.
-    let built_in = |p: &&Provider| (p.is_built_in)().unwrap_or(false);
-    let auto = || PROVIDERS.iter().filter(|p| p.in_auto).filter(built_in);
-    let wanted = match config.provider.as_str() {
-        AUTO => auto().collect(),
-        name => vec![Provider::find(name)?],
-    };
-    let slow = wanted.iter().copied().filter(built_in).find(|p| p.preparation == Preparation::Minutes);
-    Ok(match slow {
-        Some(slow) if !config.waits => {
-            (auto().filter(|p| p.preparation != Preparation::Minutes).collect(), Some(slow.name))
-        }
-        _ => (wanted, None),
-    })
 }

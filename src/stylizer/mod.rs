@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::geometry::Size;
 use crate::image::{Image, ImageMut, Sample};
-use crate::inference::Generator;
+use crate::inference::{Generator, Refusal};
 use crate::style::{StyleFade, StyleMix};
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
 use crate::temporal::warp::Canvas;
@@ -111,6 +111,11 @@ impl Stylizer {
             observed: false,
             style,
         }
+    }
+
+    /// See [`Generator::take_refusals`].
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.generator.take_refusals()
     }
 
     /// Chooses the style, over `fade` of the frames' time. A model of one unnamed style takes any.
