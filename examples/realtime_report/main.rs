@@ -5,8 +5,8 @@
 //!
 //! Three tables for every size. *Cost*: the element at full speed, frame by frame, against the bare ONNX Runtime session
 //! on the same tensor, in turns. *Live*: the clip at 30 fps from a live source into a sink that keeps the clock, with the
-//! governor off and on. *Peers*: a Python loop of OpenCV and onnxruntime, and OpenCV's DNN module, where that
-//! Python has them. *Memory*: of 1, 2 and 4 elements with one model.
+//! governor off and on. *Peers*: a Python loop of OpenCV and onnxruntime, OpenCV's DNN module, and VapourSynth with
+//! vs-mlrt, where a Python has them. *Memory*: of 1, 2 and 4 elements with one model.
 
 mod cost;
 mod film;
@@ -41,9 +41,9 @@ struct Arguments {
     /// Execution provider of the element and the bare session.
     #[arg(long, default_value = "auto")]
     provider: String,
-    /// Python with cv2, numpy and onnxruntime.
-    #[arg(long, default_value = "python3")]
-    python: String,
+    /// Python with numpy and any of: cv2 and onnxruntime, vapoursynth and vapoursynth-mlrt-ort. May be given again.
+    #[arg(long, default_values = ["python3"])]
+    python: Vec<String>,
     /// PNG file: frames per second, a group of bars for every size.
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -83,9 +83,11 @@ fn main() -> Result<()> {
             println!("{run}");
             group.push(run.fps);
         }
-        for peer in peers::measure(&arguments.python, &setup.model, &film, arguments.rounds)? {
-            println!("{peer}");
-            group.push(peer.fps());
+        for python in &arguments.python {
+            for peer in peers::measure(python, &setup.model, &film, arguments.rounds)? {
+                println!("{peer}");
+                group.push(peer.fps());
+            }
         }
         bars.push(group);
     }

@@ -1,13 +1,11 @@
-"""MODEL WIDTH HEIGHT ROUNDS; BGR frames on standard input. Prints a line for each peer: its name and its median."""
+"""MODEL WIDTH HEIGHT ROUNDS; BGR frames on standard input. Prints a line for each peer that this Python has: its name and
+the milliseconds of a frame."""
 import sys
 import time
 
+import numpy as np
+
 model, width, height, rounds = sys.argv[1], *map(int, sys.argv[2:])
-try:
-    import cv2
-    import numpy as np
-except ImportError as error:
-    sys.exit(f"no peers are measured: {error}")
 data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
 frames = data.reshape(-1, height, width, 3)
 
@@ -23,33 +21,60 @@ def median(work):
 
 def picture(tensor):
     """Planar RGB 0..1 to BGR bytes."""
+    import cv2
+
     planes = np.clip(tensor[0] * 255 + 0.5, 0, 255).astype(np.uint8)
     return cv2.cvtColor(planes.transpose(1, 2, 0), cv2.COLOR_RGB2BGR)
 
 
-try:
+def with_onnxruntime():
+    import cv2
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
+    blob = lambda frame: cv2.dnn.blobFromImage(frame, 1 / 255, swapRB=True)
+    return median(lambda frame: picture(session.run(None, {name: blob(frame)})[0]))
 
-    def with_onnxruntime(frame):
-        blob = cv2.dnn.blobFromImage(frame, 1 / 255, swapRB=True)
-        return picture(session.run(None, {name: blob})[0])
 
-    print("OpenCV + onnxruntime", median(with_onnxruntime), flush=True)
-except Exception as error:
-    print(f"onnxruntime: {error}", file=sys.stderr)
+def with_dnn():
+    import cv2
 
-try:
     net = cv2.dnn.readNetFromONNX(model)
 
-    def with_dnn(frame):
+    def work(frame):
         net.setInput(cv2.dnn.blobFromImage(frame, 1 / 255, swapRB=True))
         return picture(net.forward())
 
-    print("OpenCV DNN", median(with_dnn), flush=True)
-except Exception as error:
-    print(f"OpenCV DNN: {str(error)[:200]}", file=sys.stderr)
+    return median(work)
+
+
+def with_vapoursynth():
+    """vs-mlrt's plugin for ONNX Runtime on the processor; frames are fetched one after the other."""
+    import vapoursynth as vs
+
+    def fill(n, f):
+        frame = f.copy()
+        for plane in range(3):
+            np.copyto(np.asarray(frame[plane]), frames[n % len(frames)][:, :, 2 - plane])
+        return frame
+
+    core = vs.core
+    blank = core.std.BlankClip(width=width, height=height, format=vs.RGB24, length=rounds + 2)
+    clip = core.resize.Point(blank.std.ModifyFrame(blank, fill), format=vs.RGBS)
+    clip = core.resize.Point(core.ort.Model(clip, network_path=model), format=vs.RGB24)
+    times = []
+    for n in range(rounds + 2):
+        started = time.perf_counter()
+        clip.get_frame(n).close()
+        times.append(time.perf_counter() - started)
+    return sorted(times[2:])[rounds // 2] * 1e3
+
+
+for name, measure in ("OpenCV + onnxruntime", with_onnxruntime), ("OpenCV DNN", with_dnn), ("VapourSynth + vs-mlrt", with_vapoursynth):
+    try:
+        print(name, measure(), flush=True)
+    except Exception as error:
+        print(f"{name}: {str(error)[:200]}", file=sys.stderr)
