@@ -3,15 +3,15 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Result;
 use gststyletransfer::image::{Image, ImageMut, Shape};
-use gststyletransfer::inference::{Generator, TensorMut, TensorRef};
 use gststyletransfer::mix::{Mix, mix};
-use gststyletransfer::model::Contract;
-use gststyletransfer::model::contract::PictureTensor;
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing};
-use gststyletransfer::tensor::layout::{Axes, Channels, Element, Format, Range};
+use gststyletransfer::tensor::layout::{Axes, Channels, Format, Range};
+
+#[path = "common/copier.rs"]
+mod copier;
+use copier::Copier;
 
 struct Counting;
 
@@ -34,56 +34,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// Copies its input: what a generator costs the core, without the generator.
-struct Copier {
-    contract: Contract,
-    input: Vec<f32>,
-    output: Vec<f32>,
-}
-
-impl Copier {
-    fn new(format: Format) -> Self {
-        let picture = || PictureTensor { name: "x".into(), element: Element::F32, format, width: None, height: None };
-        let (input, output) = (picture(), picture());
-        let contract = Contract {
-            input,
-            output,
-            style: None,
-            recurrent: None,
-            style_weights: None,
-            styles: vec![],
-            scalars: vec![],
-            size_multiple: Some(4),
-            guesses: vec![],
-        };
-        Self { contract, input: vec![], output: vec![] }
-    }
-}
-
-impl Generator for Copier {
-    fn contract(&self) -> &Contract {
-        &self.contract
-    }
-    fn provider(&self) -> &str {
-        "none"
-    }
-    fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)> {
-        self.input = vec![0.0; 3 * width * height];
-        self.output = self.input.clone();
-        Ok((width, height))
-    }
-    fn input(&mut self) -> TensorMut<'_> {
-        TensorMut::F32(&mut self.input)
-    }
-    fn run(&mut self) -> Result<()> {
-        self.output.copy_from_slice(&self.input);
-        Ok(())
-    }
-    fn output(&self) -> TensorRef<'_> {
-        TensorRef::F32(&self.output)
-    }
-}
 
 #[test]
 fn nothing_is_allocated_per_frame_after_the_first_ten() {

@@ -1,0 +1,188 @@
+//! What holds for any picture, motion and history: optimised routines against plain ones, and what never may happen.
+
+use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
+use gststyletransfer::temporal::blend::Weights;
+use gststyletransfer::temporal::confidence::Field;
+use gststyletransfer::temporal::finish::{Finish, finish};
+use gststyletransfer::temporal::plane::Plane;
+use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::temporal::warp::{Canvas, Carrier, FRESH, Pixel};
+use gststyletransfer::tensor::layout::Format;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[path = "common/copier.rs"]
+mod copier;
+use copier::Copier;
+
+const SMOOTHING: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
+
+fn whole(width: usize, height: usize) -> Canvas {
+    Canvas { width, height, origin: (0, 0), picture: (width, height) }
+}
+
+/// Bytes of three planes.
+fn frame(width: usize, height: usize) -> impl Strategy<Value = [Vec<u8>; 3]> {
+    let plane = || vec(any::<u8>(), width * height);
+    [plane(), plane(), plane()]
+}
+
+fn image<'a>(planes: &'a [Vec<u8>; 3], width: usize, height: usize) -> Image<'a, u8> {
+    let [r, g, b] = planes;
+    Image::new([r, g, b], [width; 3], Shape { width, height, white: 255 }).unwrap()
+}
+
+fn sized<S: Strategy>(of: impl Fn(usize, usize) -> S + Clone) -> impl Strategy<Value = (usize, usize, S::Value)> {
+    (8usize..50, 8usize..40).prop_flat_map(move |(w, h)| (Just(w), Just(h), of.clone()(w, h)))
+}
+
+/// Keys' cubic with a = -1/2.
+fn cubic(x: f32) -> f32 {
+    match x.abs() {
+        x if x < 1.0 => 1.5 * x.powi(3) - 2.5 * x.powi(2) + 1.0,
+        x if x < 2.0 => -0.5 * x.powi(3) + 2.5 * x.powi(2) - 4.0 * x + 2.0,
+        _ => 0.0,
+    }
+}
+
+/// The history at a place, pixel by pixel, beyond the border its edge.
+fn plain_sample(history: &[[f32; 4]], (width, height): (usize, usize), x: f32, y: f32) -> [f32; 4] {
+    let mut sum = [0.0; 4];
+    for dy in -1..=2 {
+        for dx in -1..=2 {
+            let (column, row) = (x.floor() as i32 + dx, y.floor() as i32 + dy);
+            let weight = cubic(x - column as f32) * cubic(y - row as f32);
+            let at = row.clamp(0, height as i32 - 1) as usize * width + column.clamp(0, width as i32 - 1) as usize;
+            (0..4).for_each(|c| sum[c] += weight * history[at][c]);
+        }
+    }
+    sum
+}
+
+/// The blend of one pixel.
+fn plain_mix(old: [f32; 4], trust: f32, fresh: [f32; 3], weights: Weights) -> [f32; 4] {
+    let (old, fresh) = (old.map(|v| v.clamp(0.0, 1.0)), fresh.map(|v| v.clamp(0.0, 1.0)));
+    let off = (0..3).map(|i| (old[i] - fresh[i]).abs()).sum::<f32>() / 3.0;
+    let flicker = off * off / (off * off + 0.05 * 0.05);
+    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(old[3]);
+    let [r, g, b] = [0, 1, 2].map(|i| fresh[i] + (old[i] - fresh[i]) * share);
+    [r, g, b, FRESH + (1.0 - FRESH) * share]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
+
+    /// One motion for all, so that the places are known without interpolating it.
+    #[test]
+    fn the_carried_history_is_the_plain_one(
+        (width, height, (history, fresh)) in sized(|w, h| {
+            (vec([0f32..1.0, 0f32..1.0, 0f32..1.0, 0.6f32..1.0], w * h), vec(-0.1f32..1.1, 3 * w * h))
+        }),
+        motion in [-6i32..6, -6i32..6],
+        phase in [0i32..64, 0i32..64],
+        trust in 0.05f32..1.0,
+    ) {
+        let [dx, dy] = [0, 1].map(|i| motion[i] as f32 + phase[i] as f32 / 64.0);
+        let field = Field { width, height, cells: vec![[dx, dy, trust]; width * height] };
+        let (canvas, area) = (whole(width, height), width * height);
+        let pixels: Vec<Pixel> = history.iter().map(|p| Pixel::new(*p)).collect();
+        let (mut blend, mut blur) = (vec![Pixel::ZERO; area], vec![0.0; area]);
+        let weights = Weights { low: 0.7, high: 0.9 };
+        Carrier::default().carry(canvas, &field, &pixels, &fresh, weights, (&mut blend, &mut blur));
+        for at in 0..area {
+            let (x, y) = ((at % width) as f32 + dx, (at / width) as f32 + dy);
+            let inside = x >= 0.0 && y >= 0.0 && x <= (width - 1) as f32 && y <= (height - 1) as f32;
+            let new = [0, 1, 2].map(|c| fresh[c * area + at]);
+            let old = if inside { plain_sample(&history, (width, height), x, y) } else { [0.0; 4] };
+            let wanted = plain_mix(old, if inside { trust } else { 0.0 }, new, weights);
+            for (a, b) in blend[at].to_array().into_iter().zip(wanted) {
+                prop_assert!((a - b).abs() < 1e-3, "{:?} instead of {wanted:?} at {at}", blend[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_finish_is_the_plain_one(
+        (width, height, (blend, blur)) in
+            sized(|w, h| (vec([0f32..1.0, 0f32..1.0, 0f32..1.0, 0.6f32..1.0], w * h), vec(0f32..1.0, w * h))),
+        sharpening in 0f32..2.0,
+        kept in 0f32..0.3,
+        lift in -0.02f32..0.02,
+    ) {
+        let area = width * height;
+        let pixels: Vec<Pixel> = blend.iter().map(|p| Pixel::new(*p)).collect();
+        let how = Finish { shown: sharpening, kept, lift: Pixel::new([lift, lift, lift, 0.0]) };
+        let (mut shown, mut history) = (vec![0.0; 3 * area], vec![Pixel::ZERO; area]);
+        finish(width, &pixels, &blur, how, &mut vec![], &mut shown, &mut history);
+        for at in 0..area {
+            let (x, y) = (at % width, at / width);
+            let near = |dx: usize, dy: usize, c: usize| {
+                let (x, y) = ((x + dx).saturating_sub(1).min(width - 1), (y + dy).saturating_sub(1).min(height - 1));
+                blend[y * width + x][c]
+            };
+            let averaged = (blend[at][3] - FRESH).max(0.0) / (1.0 - FRESH);
+            for c in 0..3 {
+                let tent = [1.0, 2.0, 1.0];
+                let soft: f32 = (0..9).map(|i| tent[i % 3] * tent[i / 3] * near(i % 3, i / 3, c)).sum::<f32>() / 16.0;
+                let fine = blend[at][c] - soft;
+                let sharp = blend[at][c] + fine * sharpening * averaged / (1.0 + fine.abs() / 0.02);
+                let keep = (blend[at][c] + fine * kept * blur[at] + lift).clamp(0.0, 1.0);
+                prop_assert!((shown[c * area + at] - sharp).abs() < 1e-4, "channel {c} of {at} is shown otherwise");
+                prop_assert!((history[at].to_array()[c] - keep).abs() < 1e-4, "channel {c} of {at} is kept otherwise");
+            }
+        }
+    }
+
+    #[test]
+    fn the_small_luma_is_the_mean_of_its_pixels((width, height, planes) in sized(frame), step in 1usize..5) {
+        let mut plane = Plane::default();
+        plane.take(&image(&planes, width, height), step, &mut vec![]);
+        prop_assert_eq!((plane.width(), plane.height()), (width / step, height / step));
+        for (x, y) in (0..width / step).flat_map(|x| (0..height / step).map(move |y| (x, y))) {
+            let pixels = (0..step * step).map(|i| (y * step + i / step) * width + x * step + i % step);
+            let luma = |at: usize| [0.299, 0.587, 0.114].iter().zip(&planes).map(|(w, p)| w * f32::from(p[at])).sum::<f32>();
+            let mean = pixels.map(luma).sum::<f32>() / (step * step) as f32;
+            prop_assert!((plane.row(y)[x] - mean).abs() < 0.01, "{} instead of {mean}", plane.row(y)[x]);
+        }
+    }
+
+    /// What stands still and does not flicker is shown as it is.
+    #[test]
+    fn equal_frames_and_paintings_stay_as_they_are((width, height, planes) in sized(frame)) {
+        let (mut stabilizer, canvas) = (Stabilizer::default(), whole(width, height));
+        let painting: Vec<f32> = planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect();
+        for i in 0..4 {
+            stabilizer.observe(&image(&planes, width, height), SMOOTHING);
+            let shown = stabilizer.steady(&painting, canvas, SMOOTHING);
+            let off = shown.iter().zip(&painting).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            prop_assert!(off < 0.5 / 255.0, "frame {i} is off by {off}");
+        }
+    }
+
+    /// A broken painting is told, and what comes after it has nothing of it.
+    #[test]
+    fn nan_and_infinity_never_enter_the_history(
+        (width, height, planes) in sized(frame),
+        flaws in vec(prop_oneof![Just(0.0), Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY)], 1..8),
+    ) {
+        let copier = Copier::new(Format::CANONICAL);
+        let flaw = copier.flaw.clone();
+        let mut stylizer = Stylizer::new(Box::new(copier));
+        stylizer.prepare((width, height)).unwrap();
+        let seen = image(&planes, width, height);
+        for value in flaws {
+            *flaw.lock().unwrap() = value;
+            let mut shown = [vec![7; width * height], vec![7; width * height], vec![7; width * height]];
+            let [r, g, b] = &mut shown;
+            let mut into = ImageMut::new([r, g, b], [width; 3], Shape { width, height, white: 255 }).unwrap();
+            let outcome = stylizer.process(&seen, &mut into, Controls::every(SMOOTHING, None)).unwrap();
+            let painted = matches!(outcome, Outcome::Painted(_));
+            prop_assert_eq!(painted, value == 0.0, "{:?} with {}", outcome, value);
+            let wanted = |c: usize, at: usize| if painted { planes[c][at] } else { 7 };
+            for (c, at) in (0..3).flat_map(|c| (0..width * height).map(move |at| (c, at))) {
+                prop_assert!(shown[c][at].abs_diff(wanted(c, at)) <= 1, "{} in {c}, {at}", shown[c][at]);
+            }
+        }
+    }
+}
