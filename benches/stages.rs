@@ -4,7 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use gststyletransfer::image::{Image, ImageMut, Shape};
 use gststyletransfer::temporal::blend::Weights;
 use gststyletransfer::temporal::confidence::{Check, Field};
-use gststyletransfer::temporal::finish::{Finish, finish};
+use gststyletransfer::temporal::finish::Finish;
 use gststyletransfer::temporal::motion::Search;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
@@ -44,17 +44,12 @@ fn temporal(c: &mut Criterion) {
     let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
     let area = SIZE.0 * SIZE.1;
     let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
-    let mut history: Vec<Pixel> = frames[0].iter().map(|v| Pixel::splat(f32::from(*v) / 255.0)).collect();
-    let (mut blend, mut blur) = (history.clone(), vec![0.0; area]);
-    let mut carrier = Carrier::default();
+    let history: Vec<Pixel> = frames[0].iter().map(|v| Pixel::splat(f32::from(*v) / 255.0)).collect();
+    let (mut next, mut shown, mut carrier) = (history.clone(), painting.clone(), Carrier::default());
     let weights = Weights { low: 0.7, high: 0.9 };
-    group.bench_function("carry", |b| {
-        b.iter(|| carrier.carry(canvas, &field, &history, &painting, weights, (&mut blend, &mut blur)))
-    });
-    let (mut column, mut shown) = (Vec::new(), painting.clone());
     let how = Finish { shown: 0.5, kept: 0.2, lift: Pixel::ZERO };
-    group.bench_function("finish", |b| {
-        b.iter(|| finish(SIZE.0, &blend, &blur, how, &mut column, &mut shown, &mut history))
+    group.bench_function("carry and finish", |b| {
+        b.iter(|| carrier.follow(canvas, &field, &history, &painting, (weights, how), (&mut shown, &mut next)))
     });
     let (mut stabilizer, smoothing) = (Stabilizer::default(), Smoothing { method: Method::Motion, amount: 0.75 });
     let mut turn = 0;

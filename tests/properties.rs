@@ -4,7 +4,7 @@ use gststyletransfer::image::{Image, ImageMut, Shape};
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use gststyletransfer::temporal::blend::Weights;
 use gststyletransfer::temporal::confidence::Field;
-use gststyletransfer::temporal::finish::{Finish, finish};
+use gststyletransfer::temporal::finish::Finish;
 use gststyletransfer::temporal::plane::Plane;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::temporal::warp::{Canvas, Carrier, FRESH, Pixel};
@@ -70,67 +70,65 @@ fn plain_mix(old: [f32; 4], trust: f32, fresh: [f32; 3], weights: Weights) -> [f
     [r, g, b, FRESH + (1.0 - FRESH) * share]
 }
 
+/// Shown and kept of one pixel of the blend.
+fn plain_finish(
+    blend: &[([f32; 4], f32)],
+    (width, height): (usize, usize),
+    at: usize,
+    how: Finish,
+) -> ([f32; 3], [f32; 3]) {
+    let (x, y, (here, blur)) = (at % width, at / width, blend[at]);
+    let near = |i: usize, c: usize| {
+        let (x, y) = ((x + i % 3).saturating_sub(1).min(width - 1), (y + i / 3).saturating_sub(1).min(height - 1));
+        blend[y * width + x].0[c]
+    };
+    let tent = [1.0, 2.0, 1.0];
+    let fine = |c: usize| here[c] - (0..9).map(|i| tent[i % 3] * tent[i / 3] * near(i, c)).sum::<f32>() / 16.0;
+    let averaged = (here[3] - FRESH).max(0.0) / (1.0 - FRESH);
+    let sharp = |c: usize| here[c] + fine(c) * how.shown * averaged / (1.0 + fine(c).abs() / 0.02);
+    let keep = |c: usize| (here[c] + fine(c) * how.kept * blur + how.lift.to_array()[c]).clamp(0.0, 1.0);
+    ([0, 1, 2].map(sharp), [0, 1, 2].map(keep))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
 
     /// One motion for all, so that the places are known without interpolating it.
     #[test]
-    fn the_carried_history_is_the_plain_one(
+    fn what_is_shown_and_kept_is_the_plain_one(
         (width, height, (history, fresh)) in sized(|w, h| {
             (vec([0f32..1.0, 0f32..1.0, 0f32..1.0, 0.6f32..1.0], w * h), vec(-0.1f32..1.1, 3 * w * h))
         }),
         motion in [-6i32..6, -6i32..6],
         phase in [0i32..64, 0i32..64],
         trust in 0.05f32..1.0,
+        (shown, kept, lift) in (0f32..2.0, 0f32..0.3, -0.02f32..0.02),
     ) {
         let [dx, dy] = [0, 1].map(|i| motion[i] as f32 + phase[i] as f32 / 64.0);
         let field = Field { width, height, cells: vec![[dx, dy, trust]; width * height] };
         let (canvas, area) = (whole(width, height), width * height);
         let pixels: Vec<Pixel> = history.iter().map(|p| Pixel::new(*p)).collect();
-        let (mut blend, mut blur) = (vec![Pixel::ZERO; area], vec![0.0; area]);
+        let how = Finish { shown, kept, lift: Pixel::new([lift, lift, lift, 0.0]) };
+        let (mut seen, mut next) = (vec![0.0; 3 * area], vec![Pixel::ZERO; area]);
         let weights = Weights { low: 0.7, high: 0.9 };
-        Carrier::default().carry(canvas, &field, &pixels, &fresh, weights, (&mut blend, &mut blur));
-        for at in 0..area {
+        Carrier::default().follow(canvas, &field, &pixels, &fresh, (weights, how), (&mut seen, &mut next));
+        let blend: Vec<([f32; 4], f32)> = (0..area).map(|at| {
             let (x, y) = ((at % width) as f32 + dx, (at / width) as f32 + dy);
             let inside = x >= 0.0 && y >= 0.0 && x <= (width - 1) as f32 && y <= (height - 1) as f32;
-            let new = [0, 1, 2].map(|c| fresh[c * area + at]);
             let old = if inside { plain_sample(&history, (width, height), x, y) } else { [0.0; 4] };
-            let wanted = plain_mix(old, if inside { trust } else { 0.0 }, new, weights);
-            for (a, b) in blend[at].to_array().into_iter().zip(wanted) {
-                prop_assert!((a - b).abs() < 1e-3, "{:?} instead of {wanted:?} at {at}", blend[at]);
-            }
-        }
-    }
-
-    #[test]
-    fn the_finish_is_the_plain_one(
-        (width, height, (blend, blur)) in
-            sized(|w, h| (vec([0f32..1.0, 0f32..1.0, 0f32..1.0, 0.6f32..1.0], w * h), vec(0f32..1.0, w * h))),
-        sharpening in 0f32..2.0,
-        kept in 0f32..0.3,
-        lift in -0.02f32..0.02,
-    ) {
-        let area = width * height;
-        let pixels: Vec<Pixel> = blend.iter().map(|p| Pixel::new(*p)).collect();
-        let how = Finish { shown: sharpening, kept, lift: Pixel::new([lift, lift, lift, 0.0]) };
-        let (mut shown, mut history) = (vec![0.0; 3 * area], vec![Pixel::ZERO; area]);
-        finish(width, &pixels, &blur, how, &mut vec![], &mut shown, &mut history);
+            let blur = [dx, dy].map(|d| d.rem_euclid(1.0)).map(|f| 4.0 * f * (1.0 - f));
+            let new = [0, 1, 2].map(|c| fresh[c * area + at]);
+            let blur = if inside { blur[0].max(blur[1]) } else { 0.0 };
+            (plain_mix(old, if inside { trust } else { 0.0 }, new, weights), blur)
+        }).collect();
         for at in 0..area {
-            let (x, y) = (at % width, at / width);
-            let near = |dx: usize, dy: usize, c: usize| {
-                let (x, y) = ((x + dx).saturating_sub(1).min(width - 1), (y + dy).saturating_sub(1).min(height - 1));
-                blend[y * width + x][c]
-            };
-            let averaged = (blend[at][3] - FRESH).max(0.0) / (1.0 - FRESH);
+            let wanted = plain_finish(&blend, (width, height), at, how);
             for c in 0..3 {
-                let tent = [1.0, 2.0, 1.0];
-                let soft: f32 = (0..9).map(|i| tent[i % 3] * tent[i / 3] * near(i % 3, i / 3, c)).sum::<f32>() / 16.0;
-                let fine = blend[at][c] - soft;
-                let sharp = blend[at][c] + fine * sharpening * averaged / (1.0 + fine.abs() / 0.02);
-                let keep = (blend[at][c] + fine * kept * blur[at] + lift).clamp(0.0, 1.0);
-                prop_assert!((shown[c * area + at] - sharp).abs() < 1e-4, "channel {c} of {at} is shown otherwise");
-                prop_assert!((history[at].to_array()[c] - keep).abs() < 1e-4, "channel {c} of {at} is kept otherwise");
+                let (sharp, keep) = (wanted.0[c], wanted.1[c]);
+                prop_assert!((seen[c * area + at] - sharp).abs() < 2e-3, "channel {c} of {at} is shown otherwise");
+                prop_assert!((next[at].to_array()[c] - keep).abs() < 1e-3, "channel {c} of {at} is kept otherwise");
             }
+            prop_assert!((next[at].to_array()[3] - blend[at].0[3].clamp(0.0, 1.0)).abs() < 0.08, "the worth of {at}");
         }
     }
 

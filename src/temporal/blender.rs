@@ -6,16 +6,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::balance::{detail, detail_planar, mean, mean_planar};
+use super::balance::{detail_planar, mean_planar};
 use super::estimator::Motion;
-use super::finish::{Finish, finish};
+use super::finish::Finish;
 use super::meter::Meter;
 use super::scene_cut::{Change, Watch};
 use super::stabilizer::{Method, Report, Smoothing};
 use super::warp::{Canvas, Carrier, FRESH, Pixel};
 
 /// Detail of the shown painting that is asked for, as a share of the raw one's.
-const DETAIL: f32 = 0.91;
+const DETAIL: f32 = 0.915;
 /// How fast the sharpening rises with what is missing, and where it ends.
 const SLOPE: f32 = 3.4;
 const STRONGEST: f32 = 2.0;
@@ -39,10 +39,10 @@ pub struct Blender {
     meter: Meter,
     carrier: Carrier,
     history: Vec<Pixel>,
-    blend: Vec<Pixel>,
-    blur: Vec<f32>,
-    column: Vec<Pixel>,
-    sharpening: f32,
+    /// The history to come, while it is made of the present one.
+    next: Vec<Pixel>,
+    /// What the frame before has asked for.
+    finish: Finish,
     /// Whether the history is kept for frames that are not painted, and for recurrent models.
     pub keeps: bool,
     /// What became of the last frame.
@@ -59,10 +59,8 @@ impl Default for Blender {
             meter: Meter::default(),
             carrier: Carrier::default(),
             history: Vec::new(),
-            blend: Vec::new(),
-            blur: Vec::new(),
-            column: Vec::new(),
-            sharpening: 0.0,
+            next: Vec::new(),
+            finish: Finish::NONE,
             keeps: false,
             report: Report::NOTHING,
         }
@@ -127,7 +125,6 @@ impl Blender {
             self.shown.extend_from_slice(fresh);
         }
         if self.keeps {
-            self.sharpening = 0.0;
             remember(&mut self.history, &self.shown, canvas);
         }
         &self.shown
@@ -136,7 +133,6 @@ impl Blender {
     /// The painting is shown as it is and becomes the history.
     fn restart<'a>(&mut self, fresh: &'a [f32], canvas: Canvas) -> &'a [f32] {
         self.meter.reset();
-        self.sharpening = 0.0;
         remember(&mut self.history, fresh, canvas);
         fresh
     }
@@ -145,12 +141,12 @@ impl Blender {
         let started = Instant::now();
         let field = &motion.field;
         self.fit(canvas);
-        let into = (&mut self.blend[..], &mut self.blur[..]);
-        self.carrier.carry(canvas, field, &self.history, fresh, smoothing.weights(), into);
-        let missing = DETAIL * detail_planar(fresh, canvas) / detail(&self.blend, canvas.width).max(1e-6) - 1.0;
-        self.sharpening = (SLOPE * missing).clamp(0.0, STRONGEST);
-        let lift = (mean_planar(fresh, canvas) - mean(&self.blend, canvas.width)) * LIFT;
-        self.finish(canvas, self.sharpening, lift);
+        let (how, into) = ((smoothing.weights(), self.finish), (&mut self.shown[..], &mut self.next[..]));
+        let seen = self.carrier.follow(canvas, field, &self.history, fresh, how, into);
+        std::mem::swap(&mut self.history, &mut self.next);
+        let missing = DETAIL * detail_planar(fresh, canvas) / seen.detail().max(1e-6) - 1.0;
+        let lift = (mean_planar(fresh, canvas) - seen.mean()) * LIFT;
+        self.finish = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
         self.meter.look(canvas, field, fresh, &self.shown);
         self.report.blend = started.elapsed();
         &self.shown
@@ -163,10 +159,10 @@ impl Blender {
         }
         let started = Instant::now();
         self.fit(canvas);
-        self.carrier.slide(canvas, &motion.field, &self.history, &mut self.blend);
-        self.blur.fill(0.0);
         // Half as much as a painting: what is sharpened here is sharpened already.
-        self.finish(canvas, 0.5 * self.sharpening, Pixel::ZERO);
+        let how = Finish { shown: 0.5 * self.finish.shown, ..Finish::NONE };
+        self.carrier.slide(canvas, &motion.field, &self.history, how, (&mut self.shown, &mut self.next));
+        std::mem::swap(&mut self.history, &mut self.next);
         self.meter.reset();
         self.report = Report {
             change: Change::None,
@@ -183,7 +179,7 @@ impl Blender {
     pub fn guide(&mut self, found: Found, canvas: Canvas, previous: &mut [f32], confidence: &mut [f32]) {
         match found {
             Some((motion, _)) if self.has_history(canvas) && Change::of(motion.seen) != Change::Cut => {
-                self.carrier.guide(canvas, &motion.field, &self.history, (previous, confidence), &mut self.column);
+                self.carrier.guide(canvas, &motion.field, &self.history, (previous, confidence));
             }
             _ => {
                 previous.fill(0.0);
@@ -207,26 +203,15 @@ impl Blender {
         }
         self.fit(canvas);
         remember(scratch, next, canvas);
-        let into = (&mut self.blend[..], &mut self.blur[..]);
-        self.carrier.carry(canvas, &ahead.field, scratch, fresh, smoothing.weights_ahead(), into);
-        let (red, rest) = fresh.split_at_mut(canvas.width * canvas.height);
-        let (green, blue) = rest.split_at_mut(canvas.width * canvas.height);
-        for (((pixel, r), g), b) in self.blend.iter().zip(red).zip(green).zip(blue) {
-            let [red, green, blue, _] = pixel.to_array();
-            (*r, *g, *b) = (red, green, blue);
-        }
+        let (how, into) = ((smoothing.weights_ahead(), Finish::NONE), (&mut self.shown[..], &mut self.next[..]));
+        self.carrier.follow(canvas, &ahead.field, scratch, fresh, how, into);
+        fresh.copy_from_slice(&self.shown);
     }
 
     fn fit(&mut self, canvas: Canvas) {
         let area = canvas.width * canvas.height;
-        self.blend.resize(area, Pixel::ZERO);
-        self.blur.resize(area, 0.0);
+        self.next.resize(area, Pixel::ZERO);
         self.shown.resize(3 * area, 0.0);
-    }
-
-    fn finish(&mut self, canvas: Canvas, sharpening: f32, lift: Pixel) {
-        let how = Finish { shown: sharpening, kept: KEPT, lift };
-        finish(canvas.width, &self.blend, &self.blur, how, &mut self.column, &mut self.shown, &mut self.history);
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Comes in: the blend, and where the warp blurred it. Goes out: the painting to show (planar) and the history.
 
-use rayon::prelude::*;
-
-use super::warp::{FRESH, Pixel, band, unit};
+use super::warp::{FRESH, Pixel, unit};
 
 /// What is done to the blend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,39 +15,16 @@ pub struct Finish {
     pub lift: Pixel,
 }
 
+impl Finish {
+    /// Shown and kept as it is.
+    pub const NONE: Finish = Finish { shown: 0.0, kept: 0.0, lift: Pixel::ZERO };
+}
+
 /// Fine detail above this is sharpened less and less, so that edges get no halos.
 const COARSE: f32 = 0.02;
 
-/// From the blend: the painting to show (planar) and the history to keep. `columns` is scratch.
-pub fn finish(
-    width: usize,
-    blend: &[Pixel],
-    blur: &[f32],
-    how: Finish,
-    columns: &mut Vec<Pixel>,
-    shown: &mut [f32],
-    history: &mut [Pixel],
-) {
-    let height = blend.len() / width;
-    let band = band(height);
-    columns.resize(height.div_ceil(band) * width, Pixel::ZERO);
-    let (red, rest) = shown.split_at_mut(width * height);
-    let (green, blue) = rest.split_at_mut(width * height);
-    let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_mut(band * width));
-    let history = history.par_chunks_mut(band * width);
-    let bands = red.zip(green).zip(blue).zip(history).zip(columns.par_chunks_mut(width)).enumerate();
-    bands.for_each(|(i, ((((red, green), blue), kept), column))| {
-        let rows = red.chunks_mut(width).zip(green.chunks_mut(width)).zip(blue.chunks_mut(width));
-        for (y, (((red, green), blue), kept)) in rows.zip(kept.chunks_mut(width)).enumerate() {
-            let y = i * band + y;
-            let line = |y: usize| &blend[y * width..(y + 1) * width];
-            let rows = [line(y.saturating_sub(1)), line(y), line((y + 1).min(height - 1))];
-            finish_row(rows, &blur[y * width..(y + 1) * width], how, column, [red, green, blue], kept);
-        }
-    });
-}
-
-fn finish_row(
+/// One row, and those above and below it. `column` is scratch as long as a row.
+pub(super) fn finish_row(
     [above, here, below]: [&[Pixel]; 3],
     blur: &[f32],
     how: Finish,
