@@ -89,7 +89,7 @@ def _check(args):
         raise SystemExit(f"--name: {wanted} style(s), but {len(names)} name(s)")
     args.name = names
     if len(args.content_weight) not in (1, len(names)):
-        raise SystemExit(f"--content-weight: one number or {len(names)}, as many as there are styles, but {len(args.content_weight)} given")
+        raise SystemExit(f"--content-weight: one number or one for each of {len(names)} style(s), but {len(args.content_weight)} given")
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")

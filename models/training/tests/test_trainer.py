@@ -223,6 +223,7 @@ class TrainerTest(unittest.TestCase):
             ("--held-out", "moon.jpg", ["moon.jpg"]),
             ("--crop", "97", ["--crop", "97"]),
             ("--name", "a b", ["--name"]),
+            ("--content-weight", "0.5 0.6", ["--content-weight", "each of 1 style"]),
         ):
             arguments = {**given, key: value}
             flat = [part for k, v in arguments.items() for part in (k, *str(v).split(" "))]
