@@ -10,11 +10,16 @@ data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
 frames = data.reshape(-1, height, width, 3)
 
 
+def frame(i):
+    return frames[i % len(frames)]
+
+
 def median(work):
+    """Of `work(i)` for a number of frames, milliseconds."""
     times = []
     for i in range(rounds + 2):
         started = time.perf_counter()
-        work(frames[i % len(frames)])
+        work(i)
         times.append(time.perf_counter() - started)
     return sorted(times[2:])[rounds // 2] * 1e3
 
@@ -35,8 +40,8 @@ def with_onnxruntime():
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    blob = lambda frame: cv2.dnn.blobFromImage(frame, 1 / 255, swapRB=True)
-    return median(lambda frame: picture(session.run(None, {name: blob(frame)})[0]))
+    blob = lambda i: cv2.dnn.blobFromImage(frame(i), 1 / 255, swapRB=True)
+    return median(lambda i: picture(session.run(None, {name: blob(i)})[0]))
 
 
 def with_dnn():
@@ -44,8 +49,8 @@ def with_dnn():
 
     net = cv2.dnn.readNetFromONNX(model)
 
-    def work(frame):
-        net.setInput(cv2.dnn.blobFromImage(frame, 1 / 255, swapRB=True))
+    def work(i):
+        net.setInput(cv2.dnn.blobFromImage(frame(i), 1 / 255, swapRB=True))
         return picture(net.forward())
 
     return median(work)
@@ -56,21 +61,16 @@ def with_vapoursynth():
     import vapoursynth as vs
 
     def fill(n, f):
-        frame = f.copy()
+        filled = f.copy()
         for plane in range(3):
-            np.copyto(np.asarray(frame[plane]), frames[n % len(frames)][:, :, 2 - plane])
-        return frame
+            np.copyto(np.asarray(filled[plane]), frame(n)[:, :, 2 - plane])
+        return filled
 
     core = vs.core
     blank = core.std.BlankClip(width=width, height=height, format=vs.RGB24, length=rounds + 2)
     clip = core.resize.Point(blank.std.ModifyFrame(blank, fill), format=vs.RGBS)
     clip = core.resize.Point(core.ort.Model(clip, network_path=model), format=vs.RGB24)
-    times = []
-    for n in range(rounds + 2):
-        started = time.perf_counter()
-        clip.get_frame(n).close()
-        times.append(time.perf_counter() - started)
-    return sorted(times[2:])[rounds // 2] * 1e3
+    return median(lambda i: clip.get_frame(i).close())
 
 
 for name, measure in ("OpenCV + onnxruntime", with_onnxruntime), ("OpenCV DNN", with_dnn), ("VapourSynth + vs-mlrt", with_vapoursynth):

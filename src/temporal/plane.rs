@@ -94,39 +94,28 @@ impl Plane {
     /// The luma (BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
     /// step are left out. `sums` is scratch.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
-        let shape = image.shape();
-        self.resize((shape.width / step).max(1), (shape.height / step).max(1));
-        let scale = 255.0 / (f32::from(shape.white) * (step * step) as f32);
-        sums.resize(shape.width, 0.0);
-        for y in 0..self.height {
-            sums.fill(0.0);
-            for inner in 0..step.min(shape.height) {
-                let [r, g, b] = [0, 1, 2].map(|channel| image.row(channel, y * step + inner));
-                for (((sum, r), g), b) in sums.iter_mut().zip(r).zip(g).zip(b) {
-                    *sum += 0.299 * r.to_f32() + 0.587 * g.to_f32() + 0.114 * b.to_f32();
-                }
-            }
-            for (pixel, sums) in self.row_mut(y).iter_mut().zip(sums.chunks(step)) {
-                *pixel = sums.iter().sum::<f32>() * scale;
-            }
-        }
-        self.pad();
+        self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums);
     }
 
-    /// How much one of two `channels` exceeds the other, -255..=255, as [`Plane::take`].
-    fn take_difference<S: Sample>(&mut self, image: &Image<S>, channels: [usize; 2], step: usize, sums: &mut Vec<f32>) {
+    /// The channels of `image` by their `weights`, each pixel the mean over `step` columns and every `every`th of as many
+    /// rows.
+    fn shrink<S: Sample>(
+        &mut self,
+        image: &Image<S>,
+        weights: [f32; 3],
+        (step, every): (usize, usize),
+        sums: &mut Vec<f32>,
+    ) {
         let shape = image.shape();
         self.resize((shape.width / step).max(1), (shape.height / step).max(1));
+        let scale = 255.0 / (f32::from(shape.white) * (step * step.div_ceil(every)) as f32);
         sums.resize(shape.width, 0.0);
-        // Every other row tells enough.
-        let rows = || (0..step.min(shape.height)).step_by(2);
-        let scale = 255.0 / (f32::from(shape.white) * (step * rows().count()) as f32);
         for y in 0..self.height {
             sums.fill(0.0);
-            for inner in rows() {
-                let [one, other] = channels.map(|channel| image.row(channel, y * step + inner));
-                for ((sum, one), other) in sums.iter_mut().zip(one).zip(other) {
-                    *sum += one.to_f32() - other.to_f32();
+            for inner in (0..step.min(shape.height)).step_by(every) {
+                let [r, g, b] = [0, 1, 2].map(|channel| image.row(channel, y * step + inner));
+                for (((sum, r), g), b) in sums.iter_mut().zip(r).zip(g).zip(b) {
+                    *sum += weights[0] * r.to_f32() + weights[1] * g.to_f32() + weights[2] * b.to_f32();
                 }
             }
             for (pixel, sums) in self.row_mut(y).iter_mut().zip(sums.chunks(step)) {
@@ -171,8 +160,9 @@ impl Pyramid {
         let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
         self.levels.resize_with(count, Plane::default);
         self.levels[0].take(image, step, &mut self.sums);
-        for (tint, channels) in self.tints.iter_mut().zip([[0, 1], [2, 1]]) {
-            tint.take_difference(image, channels, TINT * step, &mut self.sums);
+        for (tint, weights) in self.tints.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
+            // Every other row tells enough.
+            tint.shrink(image, weights, (TINT * step, 2), &mut self.sums);
         }
         for level in 1..count {
             let (larger, smaller) = self.levels.split_at_mut(level);

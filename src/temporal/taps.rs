@@ -28,11 +28,11 @@ pub static TAPS: [[Pixel; 4]; PHASES] = {
 pub struct Place {
     /// Column and row.
     pub pixel: (usize, usize),
-    /// [`Place::between`].
+    /// How far from there, in 1/[`PHASES`]: across + [`PHASES`] x down, and [`BORDER`] more if taps lie beyond the border.
     pub between: u32,
 }
 
-/// Some taps lie beyond the border.
+/// Mark of a place some of whose taps lie beyond the border.
 pub const BORDER: u32 = 1 << 12;
 const ROW: u32 = PHASES as u32;
 
