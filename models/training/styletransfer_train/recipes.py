@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .data import Crops, load_painting, to_tensor
-from .palette import areas_of, colors_of, palette_loss, tone_loss, tone_of
+from .palette import Palette, Scale, lightness
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, STYLE_LAYERS, content_loss, gram, style_loss
 
 EDGE = 8
@@ -23,16 +23,15 @@ def interior(x):
 class Perceptual:
     """One style per painting; the pictures of a batch take turns through the styles."""
 
-    def __init__(self, args, vgg):
+    def __init__(self, args, vgg, photos):
         self.args, self.vgg = args, vgg
         self.styles = len(args.painting)
         each = args.content_weight * (1 if len(args.content_weight) > 1 else self.styles)
         self.content_weights = torch.tensor(each, device=args.device)
         paintings = [load_painting(path, args.painting_size) for path in args.painting]
         self.targets = _grams(paintings, vgg, args.device)
-        tensors = [to_tensor(p)[None].to(args.device) for p in paintings]
-        self.palettes = [(of, torch.cat([of(t) for t in tensors])) for of in (colors_of, areas_of)]
-        self.tones = [torch.cat(parts) for parts in zip(*(tone_of(t) for t in tensors))]
+        scale = Scale(to_tensor(p)[None] for p in photos.images)
+        self.palette = Palette([to_tensor(p)[None].to(args.device) for p in paintings], scale)
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -41,12 +40,9 @@ class Perceptual:
         return {
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
             "content": (self.content_weights[style] * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER])).mean(),
-            "palette": self.args.palette_weight * self._palette(interior(painted), style),
-            "tone": self.args.tone_weight * tone_loss(interior(painted), interior(photo), [part[style] for part in self.tones]),
+            "palette": self.args.palette_weight * self.palette.color_loss(interior(painted), interior(photo), style),
+            "tone": self.args.tone_weight * self.palette.tone_loss(interior(painted), interior(photo), style),
         }
-
-    def _palette(self, painted, style):
-        return sum(palette_loss(of(painted), colors[style]) for of, colors in self.palettes) / len(self.palettes)
 
     def state(self):
         return {}
@@ -67,7 +63,7 @@ class Gan:
 
     styles = 1
 
-    def __init__(self, args, vgg):
+    def __init__(self, args, vgg, _photos):
         self.args, self.vgg = args, vgg
         paintings = [load_painting(p, args.painting_size) for p in args.painting]
         self.paintings = Crops(paintings, largest=args.painting_size)
@@ -116,9 +112,21 @@ class Discriminator(nn.Sequential):
         super().__init__(*layers, norm(nn.Conv2d(cin, 1, 3, 1, 1)))
 
 
-def variation(y):
-    """Squared total variation per pixel."""
-    return ((y[:, :, 1:] - y[:, :, :-1]) ** 2).mean() + ((y[:, :, :, 1:] - y[:, :, :, :-1]) ** 2).mean()
+def variation(y, where=1.0):
+    """Squared total variation per pixel; `where`, `[N, 1, H, W]`, weighs the pixels."""
+    down, across = F.pad(y[:, :, 1:] - y[:, :, :-1], (0, 0, 0, 1)), F.pad(y[:, :, :, 1:] - y[:, :, :, :-1], (0, 1))
+    return (where * (down**2 + across**2)).mean()
+
+
+FLAT = 0.03
+"""Standard deviation of the lightness over 9 x 9 pixels up to which a photo counts as flat."""
+
+
+def flatness(photo):
+    """`[N, 3, H, W]` to `[N, 1, H, W]`: 1 on even ground, near 0 where there is something to paint."""
+    light = lightness(photo.float())[:, None]
+    mean = lambda x: F.avg_pool2d(x, 9, stride=1, padding=4, count_include_pad=False)
+    return torch.exp(-(mean(light**2) - mean(light) ** 2).clamp(min=0) / FLAT**2)
 
 
 def lattice(y, period=4):

@@ -16,7 +16,7 @@ from .imported import generator_state
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
-from .recipes import RECIPES, lattice, out_of_range, variation
+from .recipes import RECIPES, flatness, lattice, out_of_range, variation
 
 
 def add_arguments(parser):
@@ -37,10 +37,11 @@ def add_arguments(parser):
     parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
     parser.add_argument("--content-weight", type=float, nargs="+", default=[0.6], help="perceptual: one for all styles, or one for each")
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
-    parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the painting's colours as a whole, pixel by pixel and as large areas")
-    parser.add_argument("--tone-weight", type=float, default=0.5, help="perceptual: of how far large areas leave the photo's order of light and dark")
+    parser.add_argument("--palette-weight", type=float, default=0.4, help="perceptual: of the distance to the colours that the painting has at the photo's lightness, as pixels and as large areas")
+    parser.add_argument("--tone-weight", type=float, default=0.5, help="perceptual: of how far the lightness of large areas is from the painting's tone for the photo's lightness")
     parser.add_argument("--set-style-weight", type=float, default=0.5, help="gan: of the style loss against the mean of the paintings")
     parser.add_argument("--variation-weight", type=float, default=2.0)
+    parser.add_argument("--flat-weight", type=float, default=2.0, help="against texture and specks on what is flat in the photo")
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--grid-weight", type=float, default=2000.0, help="against patterns tied to the generator's stride")
     parser.add_argument("--margin", type=int, default=20, help="pixels around the crop that the generator adds by repeating the edge")
@@ -127,9 +128,10 @@ class Job:
     def __init__(self, args):
         self.args = args
         self.step, self.seconds = 0, 0.0
-        self.photos = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
+        photos = Crops.photos(args.photos, args.held_out)
+        self.photos = Batches(photos, args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
         vgg = Vgg16(args.vgg).to(args.device)
-        self.recipe = RECIPES[args.recipe](args, vgg)
+        self.recipe = RECIPES[args.recipe](args, vgg, photos)
         self.generator = Generator(self.recipe.styles, margin=args.margin, **SIZES[args.size]).to(args.device)
         betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=args.learning_rate, betas=betas)
@@ -202,6 +204,7 @@ class Job:
         return {
             **self.recipe.terms(pair.first, first, style, rng),
             "variation": args.variation_weight * variation(first),
+            "flat": args.flat_weight * variation(first, flatness(pair.first)),
             "stability": self.stability_weight * pair.error(first, second),
             "grid": args.grid_weight * lattice(first),
             "range": 10 * out_of_range(first),
