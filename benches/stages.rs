@@ -44,10 +44,10 @@ fn temporal(c: &mut Criterion) {
     let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
     let area = SIZE.0 * SIZE.1;
     let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
-    let history: Vec<Pixel> = frames[0].iter().map(|v| Pixel::splat(f32::from(*v) / 255.0)).collect();
+    let history: Vec<Pixel> = frames[0].iter().map(|v| [f32::from(*v) / 255.0; 4]).collect();
     let (mut next, mut shown, mut carrier) = (history.clone(), painting.clone(), Carrier::default());
     let weights = Weights { low: 0.7, high: 0.9 };
-    let how = Finish { shown: 0.5, kept: 0.2, lift: Pixel::ZERO };
+    let how = Finish { shown: 0.5, kept: 0.2, lift: [0.0; 3] };
     group.bench_function("carry and finish", |b| {
         b.iter(|| carrier.follow(canvas, &field, &history, &painting, (weights, how), (&mut shown, &mut next)))
     });

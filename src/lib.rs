@@ -18,6 +18,7 @@ pub mod log;
 pub mod geometry;
 pub mod governor;
 pub mod image;
+pub mod lanes;
 pub mod mix;
 pub mod style;
 pub mod tensor;

@@ -145,7 +145,8 @@ impl Blender {
         let seen = self.carrier.follow(canvas, field, &self.history, fresh, how, into);
         std::mem::swap(&mut self.history, &mut self.next);
         let missing = DETAIL * detail_planar(fresh, canvas) / seen.detail().max(1e-6) - 1.0;
-        let lift = (mean_planar(fresh, canvas) - seen.mean()) * LIFT;
+        let (wanted, mean) = (mean_planar(fresh, canvas), seen.mean());
+        let lift = [0, 1, 2].map(|c| (wanted[c] - mean[c]) * LIFT);
         self.finish = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
         self.meter.look(canvas, field, fresh, &self.shown);
         self.report.blend = started.elapsed();
@@ -210,7 +211,7 @@ impl Blender {
 
     fn fit(&mut self, canvas: Canvas) {
         let area = canvas.width * canvas.height;
-        self.next.resize(area, Pixel::ZERO);
+        self.next.resize(area, [0.0; 4]);
         self.shown.resize(3 * area, 0.0);
     }
 }
@@ -221,7 +222,6 @@ fn remember(history: &mut Vec<Pixel>, painting: &[f32], canvas: Canvas) {
     history.clear();
     let (red, rest) = painting.split_at(area);
     let (green, blue) = rest.split_at(area);
-    let pixels =
-        red.iter().zip(green).zip(blue).map(|((r, g), b)| Pixel::new([*r, *g, *b, FRESH].map(|v| v.clamp(0.0, 1.0))));
+    let pixels = red.iter().zip(green).zip(blue).map(|((r, g), b)| [*r, *g, *b, FRESH].map(|v| v.clamp(0.0, 1.0)));
     history.extend(pixels);
 }

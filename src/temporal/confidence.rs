@@ -3,19 +3,36 @@
 //! Comes in: two small pictures and the motion between them. Goes out: motion and trust, cell by cell, and what
 //! the frames as a whole have in common.
 
-use super::heirs::Heirs;
-use super::motion::{Flow, Vector, square};
-use super::plane::{Plane, Pyramid, TINT};
+use fearless_simd::{dispatch, f32x8, prelude::*};
 
-/// Motion (x, y in cells) and trust (0..=1) of every cell.
+use super::heirs::Heirs;
+use super::light::Light;
+use super::motion::Flow;
+use super::plane::{Plane, Pyramid, TINT};
+use crate::lanes::{LANES, eight, level, load, store};
+
+/// Motion and trust of every cell, row after row.
 #[derive(Debug, Clone, Default)]
 pub struct Field {
     /// Cells in a row.
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Row after row.
-    pub cells: Vec<[f32; 3]>,
+    /// Motion across, in cells.
+    pub x: Vec<f32>,
+    /// Motion down, in cells.
+    pub y: Vec<f32>,
+    /// 0..=1
+    pub trust: Vec<f32>,
+}
+
+impl Field {
+    fn resize(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        for plane in [&mut self.x, &mut self.y, &mut self.trust] {
+            plane.resize(width * height, 0.0);
+        }
+    }
 }
 
 /// What the two frames have in common.
@@ -44,10 +61,14 @@ const LOST: f32 = 0.3;
 /// The photometric check and its memory.
 #[derive(Debug, Default)]
 pub struct Check {
+    /// The old picture carried along the motion, then how far it is off.
     carried: Vec<f32>,
+    /// How far the tints are off, for every column of cells and every [`TINT`]th row of them.
+    tinge: Vec<f32>,
+    /// Motion of the last rows, row y in `y % 3`, and the carried picture's columns summed over three; their first and
+    /// last value stand twice.
+    ways: [[Vec<f32>; 2]; 3],
     sums: Vec<f32>,
-    /// Difference of the tints, and the columns of it.
-    tinge: (Vec<f32>, usize),
     /// How far off each cell is: 1 where trust has fallen to 1/e.
     off: Vec<f32>,
     heirs: Heirs,
@@ -60,23 +81,21 @@ impl Check {
             return Resemblance::default();
         };
         let (width, height) = (new.width(), new.height());
-        (field.width, field.height) = (width, height);
-        field.cells.resize(width * height, [0.0; 3]);
+        field.resize(width, height);
         self.carried.resize(width * height, 0.0);
         self.off.resize(width * height, 0.0);
-        self.carry(old, flow);
-        self.compare_tints(from.tints(), to.tints(), flow);
-        let (gain, offset, brighter) = self.brightness(new);
-        for (y, line) in self.carried.chunks_exact_mut(width).enumerate() {
-            for (carried, new) in line.iter_mut().zip(new.row(y)) {
-                *carried = (*carried * gain + offset - new).abs();
-            }
-        }
-        let mut total = Resemblance { brighter, ..Default::default() };
-        for y in 0..height {
-            self.trust_row(y, width, height, flow, field, &mut total);
-        }
-        total.trust -= self.heirs.settle(flow, &self.off, |loser| std::mem::take(&mut field.cells[loser][2]));
+        let room = width.next_multiple_of(TINT * LANES);
+        self.tinge.resize(room * height.div_ceil(TINT), 0.0);
+        self.ways.as_flattened_mut().iter_mut().for_each(|row| row.resize(room + 2, 0.0));
+        self.sums.resize(room + 2, 0.0);
+        let mut total = dispatch!(level(), simd => {
+            self.carry(simd, old, flow);
+            self.compare_tints(simd, from.tints(), to.tints(), flow);
+            let light = Light::between(simd, &self.carried, new);
+            self.compare(simd, new, light);
+            Resemblance { brighter: light.brighter, ..self.trust(simd, flow, field) }
+        });
+        total.trust -= self.heirs.settle(flow, &self.off, |loser| std::mem::take(&mut field.trust[loser]));
         total.trust /= (width * height) as f32;
         total.lost /= (width * height) as f32;
         total.uncovered /= (width * height) as f32;
@@ -84,115 +103,165 @@ impl Check {
     }
 
     /// The old picture, carried along the motion.
-    fn carry(&mut self, old: &Plane, flow: &Flow) {
-        let lines = self.carried.chunks_exact_mut(flow.width).zip(flow.vectors.chunks_exact(flow.width));
-        for (y, (line, vectors)) in lines.enumerate() {
-            for (x, (pixel, vector)) in line.iter_mut().zip(vectors).enumerate() {
-                *pixel = old.between(x as f32 + vector[0], y as f32 + vector[1]);
+    #[inline(always)]
+    fn carry<S: Simd>(&mut self, simd: S, old: &Plane, flow: &Flow) {
+        for (y, line) in self.carried.chunks_exact_mut(flow.width).enumerate() {
+            let row = flow.row(y);
+            for x in (0..flow.width).step_by(LANES) {
+                let (dx, dy) = vectors(simd, row, x);
+                let spots = old.spots(simd, columns(simd, x) + dx, dy + y as f32);
+                store(old.at(simd, &spots), line, x);
             }
         }
     }
 
     /// How much the tints differ, carried along the motion: things of the same luma may have other colours.
-    fn compare_tints(&mut self, new: &[Plane; 2], old: &[Plane; 2], flow: &Flow) {
-        let (width, height) = (new[0].width(), new[0].height());
-        let (off, columns) = &mut self.tinge;
-        off.clear();
-        *columns = width;
-        for y in 0..height {
-            let rows = [new[0].row(y), new[1].row(y)];
-            for x in 0..width {
-                let vector = flow.at(TINT * x, TINT * y);
-                let (px, py) = (x as f32 + vector[0] / TINT as f32, y as f32 + vector[1] / TINT as f32);
-                off.push(old.iter().zip(rows).map(|(old, row)| (old.between(px, py) - row[x]).abs()).sum());
+    #[inline(always)]
+    fn compare_tints<S: Simd>(&mut self, simd: S, new: &[Plane; 2], old: &[Plane; 2], flow: &Flow) {
+        let room = self.sums.len() - 2;
+        for (y, line) in self.tinge.chunks_exact_mut(room).enumerate() {
+            let y = y.min(new[0].height() - 1);
+            let (row, own) = (flow.row(TINT * y), [new[0].row(y), new[1].row(y)]);
+            let (whole, _) = line.as_chunks_mut::<{ TINT * LANES }>();
+            for (x, cells) in (0..).step_by(LANES).zip(whole) {
+                if x >= own[0].len() {
+                    // No tint of its own: as its neighbour.
+                    break;
+                }
+                // Every other cell.
+                let (a, b) = (vectors(simd, row, TINT * x), vectors(simd, row, TINT * x + LANES));
+                let (dx, dy) = (a.0.deinterleave(b.0).0, a.1.deinterleave(b.1).0);
+                let (px, py) = (columns(simd, x) + dx * (1.0 / TINT as f32), dy * (1.0 / TINT as f32) + y as f32);
+                let spots = old[0].spots(simd, px, py);
+                let red = (old[0].at(simd, &spots) - load(simd, own[0], x)).abs();
+                let off = red + (old[1].at(simd, &spots) - load(simd, own[1], x)).abs();
+                let (left, right) = off.interleave(off);
+                left.store_slice(&mut cells[..LANES]);
+                right.store_slice(&mut cells[LANES..]);
+            }
+            let known = TINT * own[0].len();
+            let last = line[known - 1];
+            line[known..].fill(last);
+        }
+    }
+
+    /// How far the carried picture is off.
+    #[inline(always)]
+    fn compare<S: Simd>(&mut self, simd: S, new: &Plane, light: Light) {
+        for (y, line) in self.carried.chunks_exact_mut(new.width()).enumerate() {
+            let row = new.row(y);
+            for x in (0..line.len()).step_by(LANES) {
+                let lit = load(simd, line, x).mul_add(light.gain, f32x8::splat(simd, light.offset));
+                store((lit - load(simd, row, x)).abs(), line, x);
             }
         }
     }
 
-    /// Gain and offset that make the carried picture as bright as the new one, if that explains much of the difference
-    /// (a flash, a fade), and by how much it is brighter; else none.
-    fn brightness(&self, new: &Plane) -> (f32, f32, f32) {
-        let [mut sum, mut squares, mut carried_sum, mut carried_squares, mut both] = [0f32; 5];
-        let lines = || self.carried.chunks_exact(new.width()).enumerate().map(|(y, line)| (line, new.row(y)));
-        for (line, row) in lines() {
-            let mut part = [0f32; 5];
-            for (carried, new) in line.iter().zip(row) {
-                part[0] += new;
-                part[1] += new * new;
-                part[2] += carried;
-                part[3] += carried * carried;
-                part[4] += new * carried;
+    /// Motion and trust of all cells; sums of what the frames have in common.
+    #[inline(always)]
+    fn trust<S: Simd>(&mut self, simd: S, flow: &Flow, field: &mut Field) -> Resemblance {
+        let (width, last) = (flow.width, flow.height - 1);
+        let mut ready = 0;
+        let mut total = Resemblance::default();
+        for y in 0..flow.height {
+            while ready <= last.min(y + 1) {
+                take_ways(simd, flow.row(ready), width, &mut self.ways[ready % 3]);
+                ready += 1;
             }
-            sum += part[0];
-            squares += part[1];
-            carried_sum += part[2];
-            carried_squares += part[3];
-            both += part[4];
+            self.sum_columns(simd, y, width, last);
+            let (start, tinge) = (y * width, &self.tinge[y / TINT * (self.sums.len() - 2)..]);
+            let rows = [y.saturating_sub(1), y, (y + 1).min(last)].map(|y| &self.ways[y % 3]);
+            let ([up_x, up_y], [way_x, way_y], [down_x, down_y]) = (rows[0], rows[1], rows[2]);
+            let all = f32x8::splat(simd, 1.0);
+            let none = f32x8::splat(simd, 0.0);
+            let (mut trusts, mut uncovered, mut lost) = (none, none, none);
+            for x in (0..width).step_by(LANES) {
+                let sum = load(simd, &self.sums, x) + load(simd, &self.sums, x + 1) + load(simd, &self.sums, x + 2);
+                let off = sum * (1.0 / (9.0 * TOLERANCE)) + load(simd, tinge, x) * (1.0 / TINGE);
+                let (dx, dy) = (load(simd, way_x, x + 1), load(simd, way_y, x + 1));
+                let across =
+                    [load(simd, way_x, x + 2) - load(simd, way_x, x), load(simd, way_y, x + 2) - load(simd, way_y, x)];
+                let along = [
+                    load(simd, down_x, x + 1) - load(simd, up_x, x + 1),
+                    load(simd, down_y, x + 1) - load(simd, up_y, x + 1),
+                ];
+                let trust = bell(off * off) / (bend(across, along) * (1.0 / (EDGE * EDGE)) + 1.0);
+                let here = columns(simd, x);
+                let (px, py) = (here + dx, dy + y as f32);
+                let beyond =
+                    px.simd_lt(0.0) | px.simd_gt((width - 1) as f32) | py.simd_lt(0.0) | py.simd_gt(last as f32);
+                let counts = here.simd_lt(width as f32).select(all, none);
+                trusts += trust * counts;
+                uncovered += beyond.select(all, stretch(across, along)) * counts;
+                lost += trust.simd_lt(LOST).select(counts, none);
+                store(off, &mut self.off[start..start + width], x);
+                store(dx, &mut field.x[start..start + width], x);
+                store(dy, &mut field.y[start..start + width], x);
+                store(trust, &mut field.trust[start..start + width], x);
+            }
+            total.trust += trusts.reduce_sum();
+            total.uncovered += uncovered.reduce_sum();
+            total.lost += lost.reduce_sum();
         }
-        let n = self.carried.len() as f32;
-        let variance = (carried_squares - carried_sum * carried_sum / n).max(1e-3);
-        let covariance = both - sum * carried_sum / n;
-        let gain = (covariance / variance).clamp(0.25, 4.0);
-        let offset = (sum - gain * carried_sum) / n;
-        let before = squares - 2.0 * both + carried_squares;
-        let own = (squares - sum * sum / n).max(0.0);
-        let after = own - 2.0 * gain * covariance + gain * gain * variance;
-        let brighter = (sum - carried_sum) / n;
-        let alike = covariance.max(0.0).powi(2) > 0.5 * variance * own;
-        if alike && after < 0.5 * before && brighter.abs() > 1.0 { (gain, offset, brighter) } else { (1.0, 0.0, 0.0) }
+        total
     }
 
-    fn trust_row(
-        &mut self,
-        y: usize,
-        width: usize,
-        height: usize,
-        flow: &Flow,
-        field: &mut Field,
-        total: &mut Resemblance,
-    ) {
-        let (tinge, columns) = &self.tinge;
-        let tinge = &tinge[(y / TINT).min(tinge.len() / columns - 1) * columns..][..*columns];
+    /// What is off in row `y` and those beside it.
+    #[inline(always)]
+    fn sum_columns<S: Simd>(&mut self, simd: S, y: usize, width: usize, last: usize) {
         let line = |y: usize| &self.carried[y * width..(y + 1) * width];
-        let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(height - 1)));
-        self.sums.clear();
-        self.sums.extend(above.iter().zip(here).zip(below).map(|((a, b), c)| a + b + c));
-        let cells = &mut field.cells[y * width..(y + 1) * width];
-        let vectors_of = |y: usize| &flow.vectors[y * width..(y + 1) * width];
-        let (up, vectors, down) = (vectors_of(y.saturating_sub(1)), vectors_of(y), vectors_of((y + 1).min(height - 1)));
-        for (x, (cell, vector)) in cells.iter_mut().zip(vectors).enumerate() {
-            let sum = self.sums[x.saturating_sub(1)] + self.sums[x] + self.sums[(x + 1).min(width - 1)];
-            let off = sum * (1.0 / (9.0 * TOLERANCE)) + tinge[(x / TINT).min(columns - 1)] * (1.0 / TINGE);
-            self.off[y * width + x] = off;
-            let around = [vectors[x.saturating_sub(1)], vectors[(x + 1).min(width - 1)], up[x], down[x]];
-            let bend = bend(around);
-            let trust = bell(off * off) / (1.0 + bend * (1.0 / (EDGE * EDGE)));
-            total.trust += trust;
-            let (px, py) = (x as f32 + vector[0], y as f32 + vector[1]);
-            let inside = px >= 0.0 && py >= 0.0 && px <= (width - 1) as f32 && py <= (height - 1) as f32;
-            total.uncovered += if inside { stretch(around) } else { 1.0 };
-            total.lost += f32::from(u8::from(trust < LOST));
-            *cell = [vector[0], vector[1], trust];
+        let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(last)));
+        for x in (0..width).step_by(LANES) {
+            let sum = load(simd, above, x) + load(simd, here, x) + load(simd, below, x);
+            store(sum, &mut self.sums, x + 1);
         }
+        (self.sums[0], self.sums[width + 1]) = (self.sums[1], self.sums[width]);
     }
 }
 
-/// How much the motion differs on the two sides of a cell, across and along: squared cells.
-fn bend([left, right, above, below]: [Vector; 4]) -> f32 {
-    square(left, right) + square(above, below)
+/// The numbers of eight columns.
+#[inline(always)]
+fn columns<S: Simd>(simd: S, x: usize) -> f32x8<S> {
+    eight(simd, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) + x as f32
 }
 
-/// The part of a cell that has come into view between its neighbours: 1 where all of them come from the same place.
-fn stretch([left, right, above, below]: [Vector; 4]) -> f32 {
-    let across = [0.5 * (right[0] - left[0]), 0.5 * (right[1] - left[1])];
-    let along = [0.5 * (below[0] - above[0]), 0.5 * (below[1] - above[1])];
-    let area = (1.0 + across[0]) * (1.0 + along[1]) - across[1] * along[0];
-    (1.0 - area).clamp(0.0, 1.0)
+/// Vectors `x..x + 8` of a row, across and down; 0 beyond its end.
+#[inline(always)]
+fn vectors<S: Simd>(simd: S, row: &[f32], x: usize) -> (f32x8<S>, f32x8<S>) {
+    let part = |i: usize| load(simd, row, i.min(row.len()));
+    part(2 * x).deinterleave(part(2 * x + LANES))
+}
+
+/// A row of vectors, across and down, from the second value on; the first and the last stand twice.
+#[inline(always)]
+fn take_ways<S: Simd>(simd: S, row: &[f32], width: usize, [across, down]: &mut [Vec<f32>; 2]) {
+    for x in (0..width).step_by(LANES) {
+        let (dx, dy) = vectors(simd, row, x);
+        store(dx, across, x + 1);
+        store(dy, down, x + 1);
+    }
+    (across[0], across[width + 1]) = (across[1], across[width]);
+    (down[0], down[width + 1]) = (down[1], down[width]);
+}
+
+/// How much the motion differs on the two sides of cells, across and along: squared cells.
+#[inline(always)]
+fn bend<S: Simd>(across: [f32x8<S>; 2], along: [f32x8<S>; 2]) -> f32x8<S> {
+    across[0] * across[0] + across[1] * across[1] + along[0] * along[0] + along[1] * along[1]
+}
+
+/// The part of cells that has come into view between their neighbours: 1 where all of them come from the same place.
+#[inline(always)]
+fn stretch<S: Simd>(across: [f32x8<S>; 2], along: [f32x8<S>; 2]) -> f32x8<S> {
+    let area = (across[0] * 0.5 + 1.0) * (along[1] * 0.5 + 1.0) - across[1] * along[0] * 0.25;
+    (area * -1.0 + 1.0).max(0.0).min(1.0)
 }
 
 /// About exp(-x) for x >= 0, and 0 from 8 on; smooth enough for a weight and made of what vector units have.
-fn bell(x: f32) -> f32 {
-    let base = (1.0 - x * (1.0 / 8.0)).max(0.0);
+#[inline(always)]
+fn bell<S: Simd>(x: f32x8<S>) -> f32x8<S> {
+    let base = (x * (-1.0 / 8.0) + 1.0).max(0.0);
     let squared = base * base;
-    squared * squared * squared * squared
+    let fourth = squared * squared;
+    fourth * fourth
 }

@@ -4,7 +4,8 @@
 //! same: one that another cell has come from too. (The uniqueness constraint of stereo matching, Zitnick and Kanade 2000,
 //! for motion.) Comes in: the motion, and how badly every cell fits. Goes out: the cells that lost.
 
-use super::motion::{Flow, square};
+use super::motion::Flow;
+use super::patch::square;
 use super::plane::floor;
 
 /// Motions that differ by more cells than this belong to different things.

@@ -73,7 +73,8 @@ fn error(canvas: Canvas, field: &Field, new: &[f32], old: &[f32]) -> f32 {
     let (mut sum, mut count) = (0.0, 0.0);
     for row in (0..field.height).step_by(STEP) {
         for column in (0..field.width).step_by(STEP) {
-            let [dx, dy, trust] = field.cells[row * field.width + column];
+            let cell = row * field.width + column;
+            let (dx, dy, trust) = (field.x[cell], field.y[cell], field.trust[cell]);
             let x = canvas.origin.0 + ((column as f32 + 0.5) * scale.0) as usize;
             let y = canvas.origin.1 + ((row as f32 + 0.5) * scale.1) as usize;
             if trust < TRUSTED || x >= canvas.width || y >= canvas.height {

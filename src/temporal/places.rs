@@ -1,14 +1,15 @@
-//! Where the pixels of a row come from: the motion between its cells, four pixels at a time.
+//! Where the pixels of a row come from: the motion between its cells, eight pixels at a time.
 //!
 //! Comes in: the motion. Goes out: for every pixel the place in the history, the trust in it, and how much looking it up
 //! there will blur.
 
-use wide::i32x4;
+use fearless_simd::{f32x4, f32x8, i32x8, mask32x8, prelude::*, u32x8};
 
 use super::confidence::Field;
-use super::taps::{BORDER, PHASES, Place, sample};
+use super::taps::{BORDER, PHASES, ROW, sample};
 use super::warp::{Canvas, Pixel};
 use crate::geometry::{Between, between};
+use crate::lanes::{LANES, four, load, planes_of, store, store_pixels};
 
 /// Less trust than this is none.
 const LEAST: f32 = 0.02;
@@ -26,7 +27,7 @@ pub enum Reach {
 #[derive(Debug, Default)]
 pub struct Ground {
     fits: Option<(Canvas, usize, usize)>,
-    /// As many as fill whole fours.
+    /// As many as fill whole eights.
     columns: Vec<Between>,
     rows: Vec<Between>,
 }
@@ -37,108 +38,160 @@ impl Ground {
         if self.fits == Some((canvas, field.width, field.height)) {
             return;
         }
-        let width = canvas.width.next_multiple_of(4);
+        let width = canvas.width.next_multiple_of(LANES);
         self.columns = between(width, canvas.origin.0, canvas.picture.0, field.width);
         self.rows = between(canvas.height, canvas.origin.1, canvas.picture.1, field.height);
         self.fits = Some((canvas, field.width, field.height));
     }
 }
 
-/// Four pixels: columns and rows they come from, and how far from there.
+/// Eight pixels: the numbers of those above and to the left of where they come from, and how far from there.
 #[derive(Debug, Clone, Copy, Default)]
-struct Four {
-    x: [i32; 4],
-    y: [i32; 4],
-    between: [i32; 4],
+pub struct Eight {
+    at: [u32; LANES],
+    between: [u32; LANES],
 }
 
 /// One row; holds memory for it.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// Motion and trust at the columns of the field.
+    /// Motion (pixels) and trust at the columns of the field.
+    lines: [Vec<f32>; 3],
+    /// The same side by side, and the way from each to the next.
     cells: Vec<Pixel>,
-    fours: Vec<Four>,
-    trust: Vec<f32>,
-    blur: Vec<f32>,
+    steps: Vec<Pixel>,
+    eights: Vec<Eight>,
+    trust: Vec<[f32; LANES]>,
+    blur: Vec<[f32; LANES]>,
 }
 
 impl Places {
     /// Finds the places of row `y`.
-    pub fn find(&mut self, y: usize, canvas: Canvas, field: &Field, ground: &Ground, reach: Reach) {
-        self.take_row(ground.rows[y], field);
-        let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
-        let scale = Pixel::new([scale(canvas.picture.0, field.width), scale(canvas.picture.1, field.height), 1.0, 0.0]);
-        let edge = |side: usize| Pixel::splat((side - 1) as f32);
-        let (right, bottom) = (edge(canvas.width), edge(canvas.height));
-        let least = Pixel::splat(if reach == Reach::Trusted { LEAST } else { f32::MIN });
-        let inner = |v: i32x4, side: usize| v.simd_gt(i32x4::ZERO) & v.simd_lt(i32x4::splat(side as i32 - 2));
-        let (row, cells) = (Pixel::splat(y as f32), &self.cells[..]);
-        let mut here = Pixel::new([0.0, 1.0, 2.0, 3.0]);
-        let (columns, _) = ground.columns.as_chunks::<4>();
-        self.fours.resize(columns.len(), Four::default());
-        self.trust.resize(4 * columns.len(), 0.0);
-        self.blur.resize(4 * columns.len(), 0.0);
-        let (trust, blur) = (self.trust.as_chunks_mut::<4>().0, self.blur.as_chunks_mut::<4>().0);
-        for (((columns, four), trust), blur) in columns.iter().zip(&mut self.fours).zip(trust).zip(blur) {
-            let moved = columns.map(|Between { low, high, share }| {
-                let (left, right) = (cells[low as usize], cells[high as usize]);
-                (left + (right - left) * share) * scale
-            });
-            let [dx, dy, trusted, _] = Pixel::transpose(moved);
+    #[inline(always)]
+    pub fn find<S: Simd>(&mut self, simd: S, y: usize, canvas: Canvas, field: &Field, ground: &Ground, reach: Reach) {
+        self.take_row(simd, ground.rows[y], canvas, field);
+        let (right, bottom) = (edge(simd, canvas.width), edge(simd, canvas.height));
+        let least = f32x8::splat(simd, if reach == Reach::Trusted { LEAST } else { f32::MIN });
+        let (none, row) = (i32x8::splat(simd, 0), f32x8::splat(simd, y as f32));
+        let mut here = f32x8::load_array(simd, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        let (columns, _) = ground.columns.as_chunks::<LANES>();
+        self.eights.resize(columns.len(), Eight::default());
+        self.trust.resize(columns.len(), [0.0; LANES]);
+        self.blur.resize(columns.len(), [0.0; LANES]);
+        let places = self.eights.iter_mut().zip(&mut self.trust).zip(&mut self.blur);
+        for (columns, ((eight, trust), blur)) in columns.iter().zip(places) {
+            let [a, b, c, d, e, f, g, h] = columns;
+            let cells = (&self.cells[..], &self.steps[..]);
+            let one =
+                four(motion(simd, cells, a), motion(simd, cells, b), motion(simd, cells, c), motion(simd, cells, d));
+            let other =
+                four(motion(simd, cells, e), motion(simd, cells, f), motion(simd, cells, g), motion(simd, cells, h));
+            let [dx, dy, trusted, _] = planes_of(simd, one, other);
             let (x, y) = (here + dx, row + dy);
-            let inside = x.simd_ge(Pixel::ZERO) & x.simd_le(right) & y.simd_ge(Pixel::ZERO) & y.simd_le(bottom);
+            let inside = x.simd_ge(0.0) & x.simd_le(right) & y.simd_ge(0.0) & y.simd_le(bottom);
             let inside = inside & trusted.simd_ge(least);
-            *trust = if reach == Reach::Trusted { trusted & inside } else { trusted }.to_array();
+            let kept = if reach == Reach::Trusted { inside.select(trusted, f32x8::splat(simd, 0.0)) } else { trusted };
+            kept.store_array(trust);
             // From beyond the border nothing is known: what was here before is better than streaks.
-            let fine =
-                |v: Pixel, stay: Pixel| (inside.bitselect(v, stay) * (PHASES as f32) + Pixel::HALF).fast_trunc_int();
-            let (fine_x, fine_y) = (fine(x, here), fine(y, row));
-            let cell = |v: i32x4| v >> PHASES.trailing_zeros() as i32;
-            let (x, y) = (cell(fine_x), cell(fine_y));
-            let (across, down) = (fine_x & PHASE, fine_y & PHASE);
-            let border = !(inner(x, canvas.width) & inner(y, canvas.height)) & i32x4::splat(BORDER as i32);
-            let between = across | (down << PHASES.trailing_zeros() as i32);
-            let between = between | (border & between.simd_gt(i32x4::ZERO));
-            *four = Four { x: x.to_array(), y: y.to_array(), between: between.to_array() };
-            let bend = |phase: i32x4| {
-                let f = phase.round_float() * (1.0 / PHASES as f32);
-                f * (Pixel::ONE - f) * 4.0
-            };
-            *blur = bend(across).fast_max(bend(down)).to_array();
-            here += Pixel::splat(4.0);
+            let (x, y) = (fine(inside.select(x, here)), fine(inside.select(y, row)));
+            let (across, down) = (x & (ROW as i32 - 1), y & (ROW as i32 - 1));
+            let (x, y) = (x >> PHASES.trailing_zeros(), y >> PHASES.trailing_zeros());
+            let between = across + (down << PHASES.trailing_zeros());
+            let plain = (inner(x, canvas.width) & inner(y, canvas.height)) | between.simd_eq(none);
+            let between = between + plain.select(none, i32x8::splat(simd, BORDER as i32));
+            (y * canvas.width as i32 + x).bitcast::<u32x8<S>>().store_array(&mut eight.at);
+            between.bitcast::<u32x8<S>>().store_array(&mut eight.between);
+            bend(across).max(bend(down)).store_array(blur);
+            here += LANES as f32;
         }
     }
 
     /// The motion and trust of one row of the painting, at the columns of the field.
-    fn take_row(&mut self, Between { low, high, share }: Between, field: &Field) {
-        let line = |y: u32| &field.cells[y as usize * field.width..][..field.width];
-        let lanes = |v: &[f32; 3]| Pixel::new([v[0], v[1], v[2], 0.0]);
-        let between = |(a, b)| lanes(a) + (lanes(b) - lanes(a)) * share;
-        self.cells.clear();
-        self.cells.extend(line(low).iter().zip(line(high)).map(between));
+    #[inline(always)]
+    fn take_row<S: Simd>(&mut self, simd: S, row: Between, canvas: Canvas, field: &Field) {
+        let (high, low) = (row.high as usize * field.width, row.low as usize * field.width);
+        let scale = |picture: usize, cells: usize| picture as f32 / cells as f32;
+        let across = scale(canvas.picture.0, field.width);
+        let scales = [(&field.x, across), (&field.y, scale(canvas.picture.1, field.height)), (&field.trust, 1.0)];
+        for (line, (plane, scale)) in self.lines.iter_mut().zip(scales) {
+            line.resize(field.width.next_multiple_of(LANES) + 1, 0.0);
+            let (above, below) = (&plane[low..low + field.width], &plane[high..high + field.width]);
+            for x in (0..field.width).step_by(LANES) {
+                let (a, b) = (load(simd, above, x), load(simd, below, x));
+                store((b - a).mul_add(row.share, a) * scale, line, x);
+            }
+        }
+        self.cells.resize(field.width, Pixel::default());
+        self.steps.resize(field.width, Pixel::default());
+        let [dx, dy, trust] = &self.lines;
+        for x in (0..field.width).step_by(LANES) {
+            let (a, b, c) = (load(simd, dx, x), load(simd, dy, x), load(simd, trust, x));
+            store_pixels(simd, [a, b, c, c], &mut self.cells, x);
+            let (a, b, c) = (load(simd, dx, x + 1) - a, load(simd, dy, x + 1) - b, load(simd, trust, x + 1) - c);
+            store_pixels(simd, [a, b, c, c], &mut self.steps, x);
+        }
     }
 
-    /// The trust in every pixel (and, to fill whole vectors, a few more).
-    pub fn trust(&self) -> &[f32] {
-        &self.trust
-    }
-
-    /// How strong the blur is that looking a pixel up leaves, 0..=1; as many.
-    pub fn blur(&self) -> &[f32] {
+    /// How strong the blur is that looking a pixel up leaves, 0..=1.
+    pub fn blur(&self) -> &[[f32; LANES]] {
         &self.blur
     }
 
-    /// The pixels of the `history` at the places.
-    #[inline(always)]
-    pub fn look_up(&self, history: &[Pixel], size: (usize, usize), row: &mut [Pixel]) {
-        for (pixels, four) in row.chunks_mut(4).zip(&self.fours) {
-            for (lane, pixel) in pixels.iter_mut().enumerate() {
-                let at = (four.x[lane] as usize, four.y[lane] as usize);
-                *pixel = sample(history, size, Place { pixel: at, between: four.between[lane] as u32 });
-            }
-        }
+    /// The places, eight by eight, and the trust in them.
+    pub fn eights(&self) -> impl Iterator<Item = (&Eight, &[f32; LANES])> {
+        self.eights.iter().zip(&self.trust)
     }
 }
 
-/// Of a place in 1/[`PHASES`], what lies between two pixels.
-const PHASE: i32x4 = i32x4::splat(PHASES as i32 - 1);
+impl Eight {
+    /// What is found there in the `history`: red, green, blue, worth.
+    #[inline(always)]
+    pub fn look_up<S: Simd>(&self, simd: S, history: &[Pixel], size: (usize, usize)) -> [f32x8<S>; 4] {
+        let Eight { at, between } = self;
+        let left = four(
+            sample(simd, history, size, (at[0], between[0])),
+            sample(simd, history, size, (at[1], between[1])),
+            sample(simd, history, size, (at[2], between[2])),
+            sample(simd, history, size, (at[3], between[3])),
+        );
+        let right = four(
+            sample(simd, history, size, (at[4], between[4])),
+            sample(simd, history, size, (at[5], between[5])),
+            sample(simd, history, size, (at[6], between[6])),
+            sample(simd, history, size, (at[7], between[7])),
+        );
+        planes_of(simd, left, right)
+    }
+}
+
+/// Motion and trust of a pixel between two cells.
+#[inline(always)]
+fn motion<S: Simd>(simd: S, (cells, steps): (&[Pixel], &[Pixel]), between: &Between) -> f32x4<S> {
+    let (cell, step) = (&cells[between.low as usize], &steps[between.low as usize]);
+    f32x4::load_array_ref(simd, step).mul_add(between.share, f32x4::load_array_ref(simd, cell))
+}
+
+/// The last pixel of a side.
+#[inline(always)]
+fn edge<S: Simd>(simd: S, side: usize) -> f32x8<S> {
+    f32x8::splat(simd, (side - 1) as f32)
+}
+
+/// In 1/[`PHASES`].
+#[inline(always)]
+fn fine<S: Simd>(place: f32x8<S>) -> i32x8<S> {
+    (place * PHASES as f32 + 0.5).to_int()
+}
+
+/// Whether all taps around the pixels lie inside a side.
+#[inline(always)]
+fn inner<S: Simd>(pixel: i32x8<S>, side: usize) -> mask32x8<S> {
+    pixel.simd_gt(0) & pixel.simd_lt(side as i32 - 2)
+}
+
+/// How strongly a place between two pixels is blurred: not at all on one, most half way.
+#[inline(always)]
+fn bend<S: Simd>(phase: i32x8<S>) -> f32x8<S> {
+    let way = phase.to_float::<f32x8<S>>() * (1.0 / PHASES as f32);
+    way * (way * -4.0 + 4.0)
+}

@@ -2,7 +2,10 @@
 //!
 //! Comes in: the frame as planar RGB. Goes out: its luma at reduced size, 0..=255, halved again and again.
 
+use fearless_simd::{f32x8, i32x8, prelude::*, u32x8};
+
 use crate::image::{Image, Sample};
+use crate::lanes::LANES;
 
 /// Pixels around a plane that repeat its edge, so that a patch may look beyond.
 pub const PAD: usize = 12;
@@ -51,17 +54,40 @@ impl Plane {
         run.unwrap_or(&[0.0; N])
     }
 
-    /// The picture between its pixels (linear); its edge goes on for ever.
+    /// Eight places between the pixels; beyond the edge it goes on for ever.
     #[inline(always)]
-    pub fn between(&self, x: f32, y: f32) -> f32 {
-        let limit = |v: f32, side: usize| v.clamp(2.0 - PAD as f32, (side + PAD - 3) as f32);
-        let (x, y) = (limit(x, self.width), limit(y, self.height));
-        let (left, top) = (floor(x), floor(y));
-        let (fx, fy) = (x - left as f32, y - top as f32);
-        let above: &[f32; 2] = self.run(left as isize, top as isize);
-        let below: &[f32; 2] = self.run(left as isize, top as isize + 1);
-        let (a, b) = (above[0] + (above[1] - above[0]) * fx, below[0] + (below[1] - below[0]) * fx);
-        a + (b - a) * fy
+    pub fn spots<S: Simd>(&self, simd: S, x: f32x8<S>, y: f32x8<S>) -> Spots<S> {
+        let low = f32x8::splat(simd, 2.0);
+        let high = |side: usize| (side + 2 * PAD - 3) as f32;
+        // Counted from the padding's first pixel.
+        let (x, y) =
+            ((x + PAD as f32).max(low).min(high(self.width)), (y + PAD as f32).max(low).min(high(self.height)));
+        let (left, top) = (x.to_int::<i32x8<S>>(), y.to_int::<i32x8<S>>());
+        let first = (top * self.stride() as i32 + left).bitcast::<u32x8<S>>().to_array();
+        Spots { first, across: x - left.to_float::<f32x8<S>>(), down: y - top.to_float::<f32x8<S>>() }
+    }
+
+    /// The picture at the spots (linear).
+    #[inline(always)]
+    pub fn at<S: Simd>(&self, simd: S, spots: &Spots<S>) -> f32x8<S> {
+        let [a, b, c, d, e, f, g, h] = spots.first;
+        let (a, b, c, d) = (self.square(a), self.square(b), self.square(c), self.square(d));
+        let (e, f, g, h) = (self.square(e), self.square(f), self.square(g), self.square(h));
+        let corner = |i: usize| f32x8::load_array(simd, [a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]]);
+        let (left, right, below, below_right) = (corner(0), corner(1), corner(2), corner(3));
+        let above = (right - left).mul_add(spots.across, left);
+        let below = (below_right - below).mul_add(spots.across, below);
+        (below - above).mul_add(spots.down, above)
+    }
+
+    /// A pixel, the one to the right of it, and those below.
+    #[inline(always)]
+    fn square(&self, first: u32) -> [f32; 4] {
+        let first = first as usize;
+        match (self.data.get(first..first + 2), self.data.get(first + self.stride()..first + self.stride() + 2)) {
+            (Some(&[a, b]), Some(&[c, d])) => [a, b, c, d],
+            _ => [0.0; 4],
+        }
     }
 
     /// Row `y` without the padding.
@@ -136,6 +162,14 @@ impl Plane {
         }
         self.pad();
     }
+}
+
+/// Eight places between the pixels of planes of one size.
+#[derive(Debug, Clone, Copy)]
+pub struct Spots<S: Simd> {
+    first: [u32; LANES],
+    across: f32x8<S>,
+    down: f32x8<S>,
 }
 
 /// A picture at several sizes, the largest first.

@@ -6,17 +6,18 @@
 
 use std::ops::Range;
 
+use fearless_simd::{dispatch, f32x8, prelude::*};
 use rayon::prelude::*;
-use wide::f32x4;
 
 use super::balance::Tally;
 use super::blend::{Weights, mix};
 use super::confidence::Field;
-use super::finish::{Finish, finish_row};
+use super::finish::{Finish, Line, Scratch, finish_row};
 use super::places::{Ground, Places, Reach};
+use crate::lanes::{LANES, eight, level, load, store, unit};
 
 /// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend, 0..=1.
-pub type Pixel = f32x4;
+pub type Pixel = [f32; 4];
 
 /// A painting's own pixel is one frame's worth of history; every blend brings it nearer to 1.
 pub const FRESH: f32 = 0.6;
@@ -46,10 +47,20 @@ pub struct Carrier {
 struct Band {
     places: Places,
     /// The last rows that were blended: row y in `y % 3`.
-    blends: [Vec<Pixel>; 3],
-    blurs: [Vec<f32>; 3],
-    column: Vec<Pixel>,
+    lines: [Line; 3],
+    scratch: Scratch,
     tally: Tally,
+}
+
+/// What a frame is made of.
+#[derive(Debug, Clone, Copy)]
+struct Task<'a> {
+    canvas: Canvas,
+    field: &'a Field,
+    history: &'a [Pixel],
+    /// The new painting (planar) and the weights of the history in the blend; nothing for a frame that is not painted.
+    fresh: Option<(&'a [f32], Weights)>,
+    how: Finish,
 }
 
 /// Rows of a band; every band is a piece of work for one thread.
@@ -69,12 +80,7 @@ impl Carrier {
         (weights, how): (Weights, Finish),
         into: (&mut [f32], &mut [Pixel]),
     ) -> Tally {
-        let (width, area) = (canvas.width, canvas.width * canvas.height);
-        self.pass(canvas, field, how, into, |ground, y, places, blend| {
-            places.find(y, canvas, field, ground, Reach::Trusted);
-            places.look_up(history, (width, canvas.height), blend);
-            mix(blend, places.trust(), [0, 1, 2].map(|c| &fresh[c * area + y * width..][..width]), weights);
-        })
+        self.pass(Task { canvas, field, history, fresh: Some((fresh, weights)), how }, into)
     }
 
     /// The `history` carried along the motion, whether it can be trusted or not, and finished; for a frame that is not
@@ -87,37 +93,23 @@ impl Carrier {
         how: Finish,
         into: (&mut [f32], &mut [Pixel]),
     ) {
-        self.pass(canvas, field, how, into, |ground, y, places, blend| {
-            places.find(y, canvas, field, ground, Reach::Everywhere);
-            places.look_up(history, (canvas.width, canvas.height), blend);
-            for (pixel, trust) in blend.iter_mut().zip(places.trust()) {
-                // What came into view since the last painting must not outlive the next one.
-                *pixel = unit(*pixel) * Pixel::new([1.0, 1.0, 1.0, (trust * SURE).min(1.0)]);
-            }
-        });
+        self.pass(Task { canvas, field, history, fresh: None, how }, into);
     }
 
-    /// Every row is blended by `blend` and, as soon as the one below is there, finished.
-    fn pass(
-        &mut self,
-        canvas: Canvas,
-        field: &Field,
-        how: Finish,
-        (shown, next): (&mut [f32], &mut [Pixel]),
-        blend: impl Fn(&Ground, usize, &mut Places, &mut [Pixel]) + Sync,
-    ) -> Tally {
-        let (rows, height, ground) = (band(canvas.height), canvas.height, &mut self.ground);
-        ground.fit(canvas, field);
+    /// Every row is blended and, as soon as the one below is there, finished.
+    fn pass(&mut self, task: Task, (shown, next): (&mut [f32], &mut [Pixel])) -> Tally {
+        let Canvas { width, height, .. } = task.canvas;
+        let (rows, ground) = (band(height), &mut self.ground);
+        ground.fit(task.canvas, task.field);
         self.bands.resize_with(height.div_ceil(rows), Band::default);
-        let (red, rest) = shown.split_at_mut(canvas.width * height);
-        let (green, blue) = rest.split_at_mut(canvas.width * height);
-        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_mut(rows * canvas.width));
-        let next = next.par_chunks_mut(rows * canvas.width);
+        let (red, rest) = shown.split_at_mut(width * height);
+        let (green, blue) = rest.split_at_mut(width * height);
+        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_mut(rows * width));
+        let next = next.par_chunks_mut(rows * width);
         let bands = red.zip(green).zip(blue).zip(next).zip(&mut self.bands).enumerate();
         bands.for_each(|(i, ((((red, green), blue), next), band))| {
             let lines = i * rows..(i * rows + rows).min(height);
-            let blend = |y: usize, places: &mut Places, row: &mut [Pixel]| blend(ground, y, places, row);
-            band.work(canvas, lines, how, ([red, green, blue], next), blend);
+            dispatch!(level(), simd => band.work(simd, task, ground, lines, ([red, green, blue], next)));
         });
         self.bands.iter().map(|band| band.tally).sum()
     }
@@ -133,56 +125,95 @@ impl Carrier {
     ) {
         self.ground.fit(canvas, field);
         self.bands.resize_with(self.bands.len().max(1), Band::default);
-        let Some(Band { places, column: row, .. }) = self.bands.first_mut() else { return };
-        let (red, rest) = previous.split_at_mut(canvas.width * canvas.height);
-        let (green, blue) = rest.split_at_mut(canvas.width * canvas.height);
-        let mut into = red.iter_mut().zip(green).zip(blue).zip(confidence);
-        row.resize(canvas.width, Pixel::ZERO);
-        for y in 0..canvas.height {
-            places.find(y, canvas, field, &self.ground, Reach::Trusted);
-            places.look_up(history, (canvas.width, canvas.height), row);
-            for ((pixel, trust), (((red, green), blue), confidence)) in row.iter().zip(places.trust()).zip(&mut into) {
-                let pixel = if *trust > 0.0 { unit(*pixel) } else { Pixel::ZERO };
-                let [r, g, b, _] = pixel.to_array();
-                (*red, *green, *blue, *confidence) = (r, g, b, trust.min(1.0));
+        let Some(Band { places, .. }) = self.bands.first_mut() else { return };
+        let (width, area) = (canvas.width, canvas.width * canvas.height);
+        dispatch!(level(), simd => {
+            for y in 0..canvas.height {
+                places.find(simd, y, canvas, field, &self.ground, Reach::Trusted);
+                for (x, (place, trust)) in (0..).step_by(LANES).zip(places.eights()) {
+                    let planes = place.look_up(simd, history, (width, canvas.height));
+                    let (trust, none) = (eight(simd, trust), f32x8::splat(simd, 0.0));
+                    let trusted = trust.simd_gt(0.0);
+                    for (c, plane) in planes.into_iter().take(3).enumerate() {
+                        let line = &mut previous[c * area + y * width..][..width];
+                        store(trusted.select(unit(plane), none), line, x);
+                    }
+                    store(trust.min(1.0), &mut confidence[y * width..][..width], x);
+                }
             }
-        }
+        });
     }
 }
 
 impl Band {
-    fn work(
+    #[inline(always)]
+    fn work<S: Simd>(
         &mut self,
-        canvas: Canvas,
-        lines: Range<usize>,
-        how: Finish,
+        simd: S,
+        task: Task,
+        ground: &Ground,
+        rows: Range<usize>,
         ([red, green, blue], next): ([&mut [f32]; 3], &mut [Pixel]),
-        mut blend: impl FnMut(usize, &mut Places, &mut [Pixel]),
     ) {
-        let (width, last) = (canvas.width, canvas.height - 1);
-        self.blends.iter_mut().for_each(|row| row.resize(width, Pixel::ZERO));
-        self.blurs.iter_mut().for_each(|row| row.resize(width, 0.0));
-        self.column.resize(width, Pixel::ZERO);
+        let Canvas { width, height, .. } = task.canvas;
+        self.lines.iter_mut().for_each(|line| line.fit(width));
+        self.scratch.fit(width);
         self.tally = Tally::default();
-        let (places, blends, blurs) = (&mut self.places, &mut self.blends, &mut self.blurs);
-        let mut ready = lines.start.saturating_sub(1);
+        let (places, lines) = (&mut self.places, &mut self.lines);
+        let mut ready = rows.start.saturating_sub(1);
         let planes = red.chunks_mut(width).zip(green.chunks_mut(width)).zip(blue.chunks_mut(width));
-        for (y, (((red, green), blue), next)) in lines.zip(planes.zip(next.chunks_mut(width))) {
-            while ready <= (y + 1).min(last) {
-                blend(ready, places, &mut blends[ready % 3]);
-                blurs[ready % 3].copy_from_slice(&places.blur()[..width]);
+        for (y, (((red, green), blue), next)) in rows.zip(planes.zip(next.chunks_mut(width))) {
+            while ready < height.min(y + 2) {
+                simd.vectorize(
+                    #[inline(always)]
+                    || task.blend(simd, ground, ready, places, &mut lines[ready % 3]),
+                );
                 ready += 1;
             }
-            let rows = [y.saturating_sub(1), y, (y + 1).min(last)].map(|y| &blends[y % 3][..]);
-            self.tally.look(y, canvas.height, rows);
-            finish_row(rows, &blurs[y % 3], how, &mut self.column, [red, green, blue], next);
+            let around = [y.saturating_sub(1), y, (y + 1).min(height - 1)].map(|y| &lines[y % 3]);
+            self.tally.look(simd, (width, height), y, around);
+            simd.vectorize(
+                #[inline(always)]
+                || finish_row(simd, around, task.how, &mut self.scratch, [red, green, blue], next),
+            );
         }
     }
 }
 
-#[inline(always)]
-pub(super) fn unit(pixel: Pixel) -> Pixel {
-    pixel.fast_max(Pixel::ZERO).fast_min(Pixel::ONE)
+impl Task<'_> {
+    /// Blends row `y`.
+    #[inline(always)]
+    fn blend<S: Simd>(&self, simd: S, ground: &Ground, y: usize, places: &mut Places, line: &mut Line) {
+        let Canvas { width, height, .. } = self.canvas;
+        let reach = if self.fresh.is_some() { Reach::Trusted } else { Reach::Everywhere };
+        places.find(simd, y, self.canvas, self.field, ground, reach);
+        line.blur.copy_from_slice(places.blur());
+        let fresh = self.fresh.map(|(fresh, weights)| {
+            let row = |c: usize| &fresh[(c * height + y) * width..][..width];
+            ([row(0), row(1), row(2)], weights)
+        });
+        let [red, green, blue, worth] = &mut line.planes;
+        let into = red.iter_mut().zip(green).zip(blue).zip(worth);
+        for (x, ((place, trust), (((red, green), blue), worth))) in (0..).step_by(LANES).zip(places.eights().zip(into))
+        {
+            let old = place.look_up(simd, self.history, (width, height));
+            let trust = eight(simd, trust);
+            let blend = match fresh {
+                Some(([r, g, b], weights)) => {
+                    mix(old, trust, [load(simd, r, x), load(simd, g, x), load(simd, b, x)], weights)
+                }
+                None => {
+                    // What came into view since the last painting must not outlive the next one.
+                    let [red, green, blue, worth] = old;
+                    [unit(red), unit(green), unit(blue), unit(worth) * (trust * SURE).min(1.0)]
+                }
+            };
+            blend[0].store_array(red);
+            blend[1].store_array(green);
+            blend[2].store_array(blue);
+            blend[3].store_array(worth);
+        }
+    }
 }
 
 /// Trust beyond 1 / this is as good as full, for a frame that is not painted.

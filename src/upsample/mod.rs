@@ -5,37 +5,15 @@
 //! applied to the lightness at full size, and what the lightness does not explain, the strokes, is interpolated as
 //! it is (residual interpolation, Kiku et al. 2013). So at the painting's own pixels nothing changes.
 
+mod sums;
+
 use anyhow::Result;
-use wide::f32x4;
+use fearless_simd::{dispatch, f32x4, f32x8, prelude::*};
 
 use crate::geometry::{Between, between};
 use crate::image::{Image, ImageMut, Sample, Shape};
-
-/// Red, green, blue, spare.
-type Pixel = f32x4;
-
-/// Pixels on each side that make a neighbourhood: 5 x 5.
-const RADIUS: usize = 2;
-/// Variance of the lightness (0..=1) below which there are no edges to follow.
-const FLAT: f32 = 4e-4;
-/// The painting's contrast over the frame's is at most this: a faint edge must not become a strong one.
-const STEEPEST: f32 = 1.5;
-
-/// Slope and remainder at a pixel of the small painting: painting = slope * lightness + remainder.
-#[derive(Debug, Clone, Copy, Default)]
-struct Line {
-    slope: Pixel,
-    rest: Pixel,
-}
-
-/// Sums over a neighbourhood.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    painting: Pixel,
-    product: Pixel,
-    /// Lightness, its square, and nothing.
-    light: Pixel,
-}
+use crate::lanes::{LANES, eight, four, level, planes_of};
+use sums::{Line, RADIUS, Running, Sums, read_row, sum_along};
 
 /// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
 #[derive(Debug, Default)]
@@ -110,7 +88,7 @@ impl Guided {
         guide: &Image<L>,
         large: &mut ImageMut<S>,
     ) {
-        self.fit(painting, light);
+        dispatch!(level(), simd => self.fit(simd, painting, light));
         let (width, height) = (painting.shape().width, large.shape().height);
         let bands = rayon::current_num_threads().clamp(1, 8);
         self.scratch.resize_with(bands, Vec::new);
@@ -121,7 +99,8 @@ impl Guided {
 
     /// The lines at the painting's own pixels: sums along each row, and of those down each column, by what enters the
     /// neighbourhood and what leaves it. At the border it is smaller.
-    fn fit<S: Sample, L: Sample>(&mut self, painting: &Image<S>, light: &Image<L>) {
+    #[inline(always)]
+    fn fit<V: Simd, S: Sample, L: Sample>(&mut self, simd: V, painting: &Image<S>, light: &Image<L>) {
         let Shape { width, height, .. } = painting.shape();
         self.cells.resize(width, Sums::default());
         self.across.resize((2 * RADIUS + 1) * width, Sums::default());
@@ -131,13 +110,16 @@ impl Guided {
         let slot = |y: usize| y % (2 * RADIUS + 1) * width..(y % (2 * RADIUS + 1) + 1) * width;
         for y in 0..height + RADIUS {
             if y > 2 * RADIUS {
-                let leaving = &self.across[slot(y)];
-                self.down.iter_mut().zip(leaving).for_each(|(sum, row)| sum.take(row));
+                for (sum, leaving) in self.down.iter_mut().zip(&self.across[slot(y)]) {
+                    Running::of(simd, sum).take(leaving).store(sum);
+                }
             }
             if y < height {
                 read_row(&mut self.cells, painting, light, y);
-                sum_along(&self.cells, &mut self.across[slot(y)]);
-                self.down.iter_mut().zip(&self.across[slot(y)]).for_each(|(sum, row)| sum.add(row));
+                sum_along(simd, &self.cells, &mut self.across[slot(y)]);
+                for (sum, entering) in self.down.iter_mut().zip(&self.across[slot(y)]) {
+                    Running::of(simd, sum).add(entering).store(sum);
+                }
             }
             if let Some(middle) = y.checked_sub(RADIUS) {
                 read_row(&mut self.cells, painting, light, middle);
@@ -145,7 +127,7 @@ impl Guided {
                 let lines = &mut self.lines[middle * width..(middle + 1) * width];
                 for (x, ((line, sum), cell)) in lines.iter_mut().zip(&self.down).zip(&self.cells).enumerate() {
                     let columns = (x + RADIUS).min(width - 1) - x.saturating_sub(RADIUS) + 1;
-                    *line = sum.line(1.0 / (rows * columns) as f32, cell);
+                    *line = sum.line(simd, 1.0 / (rows * columns) as f32, cell);
                 }
             }
         }
@@ -173,77 +155,90 @@ impl<L: Sample> Grow<'_, L> {
             rayon::join(|| self.fill(first, band, &mut above, left), || self.fill(second, band, &mut below, right));
         } else if let Some(row) = scratch.first_mut() {
             let Shape { height, white, .. } = large.shape();
-            (0..height).for_each(|y| self.fill_row(first + y, row, large.rows_mut(y), white.into()));
+            dispatch!(level(), simd => {
+                for y in 0..height {
+                    self.fill_row(simd, first + y, row, large.rows_mut(y), white.into());
+                }
+            });
         }
     }
 
-    fn fill_row<S: Sample>(&self, y: usize, row: &mut [Line], [red, green, blue]: [&mut [S]; 3], white: f32) {
+    #[inline(always)]
+    fn fill_row<V: Simd, S: Sample>(
+        &self,
+        simd: V,
+        y: usize,
+        row: &mut [Line],
+        [red, green, blue]: [&mut [S]; 3],
+        white: f32,
+    ) {
         let width = row.len();
         let Between { low, high, share } = self.rows[y];
-        let bright = 1.0 / f32::from(self.guide.shape().white);
+        let slope = white / f32::from(self.guide.shape().white);
+        let scale = eight(simd, &[slope, slope, slope, slope, white, white, white, white]);
         let lines = |row: u32| &self.lines[row as usize * width..][..width];
         for ((line, a), b) in row.iter_mut().zip(lines(low)).zip(lines(high)) {
-            line.slope = (a.slope + (b.slope - a.slope) * share) * (bright * white);
-            line.rest = (a.rest + (b.rest - a.rest) * share) * white;
+            let (a, b) = (eight(simd, a), eight(simd, b));
+            ((b - a).mul_add(share, a) * scale).store_array(line);
         }
-        let most = Pixel::splat(white);
-        let pixels = red.iter_mut().zip(green).zip(blue).zip(self.guide.row(0, y)).zip(self.columns);
-        for ((((r, g), b), guide), between) in pixels {
-            let (a, c) = (&row[between.low as usize], &row[between.high as usize]);
-            let slope = a.slope + (c.slope - a.slope) * between.share;
-            let rest = a.rest + (c.rest - a.rest) * between.share;
-            let color = (slope * guide.to_f32() + rest).fast_max(Pixel::ZERO).fast_min(most);
-            let [red, green, blue, _] = color.to_array();
-            (*r, *g, *b) = (S::from_f32(red), S::from_f32(green), S::from_f32(blue));
+        let guide = self.guide.row(0, y);
+        let (guides, rest) = guide.as_chunks::<LANES>();
+        let (columns, last_columns) = self.columns.as_chunks::<LANES>();
+        for (i, (columns, guides)) in columns.iter().zip(guides).enumerate() {
+            let colors = colors(simd, row, columns, guides, white);
+            for (plane, colors) in [&mut *red, &mut *green, &mut *blue].into_iter().zip(colors) {
+                put(colors, &mut plane[i * LANES..(i + 1) * LANES]);
+            }
+        }
+        if let (Some(first), Some(last)) = (last_columns.first(), rest.first()) {
+            let (mut columns, mut guides) = ([*first; LANES], [*last; LANES]);
+            columns[..last_columns.len()].copy_from_slice(last_columns);
+            guides[..rest.len()].copy_from_slice(rest);
+            let (start, colors) = (guide.len() - rest.len(), colors(simd, row, &columns, &guides, white));
+            for (plane, colors) in [red, green, blue].into_iter().zip(colors) {
+                put(colors, &mut plane[start..]);
+            }
         }
     }
 }
 
-/// A row as sums of one pixel each.
-fn read_row<S: Sample, L: Sample>(cells: &mut [Sums], painting: &Image<S>, light: &Image<L>, y: usize) {
-    let scale = 1.0 / f32::from(painting.shape().white);
-    let bright = 1.0 / f32::from(light.shape().white);
-    let [red, green, blue] = [0, 1, 2].map(|channel| painting.row(channel, y));
-    for ((((cell, r), g), b), l) in cells.iter_mut().zip(red).zip(green).zip(blue).zip(light.row(0, y)) {
-        let (p, l) = (Pixel::new([r.to_f32(), g.to_f32(), b.to_f32(), 0.0]) * scale, l.to_f32() * bright);
-        *cell = Sums { painting: p, product: p * l, light: Pixel::new([l, l * l, 0.0, 0.0]) };
+#[inline(always)]
+fn put<V: Simd, S: Sample>(colors: f32x8<V>, plane: &mut [S]) {
+    for (sample, value) in plane.iter_mut().zip(colors.as_array()) {
+        *sample = S::from_f32(*value);
     }
 }
 
-fn sum_along(cells: &[Sums], sums: &mut [Sums]) {
-    let mut sum = Sums::default();
-    cells.iter().take(RADIUS).for_each(|cell| sum.add(cell));
-    for (x, target) in sums.iter_mut().enumerate() {
-        cells.get(x + RADIUS).into_iter().for_each(|cell| sum.add(cell));
-        *target = sum;
-        x.checked_sub(RADIUS).and_then(|x| cells.get(x)).into_iter().for_each(|cell| sum.take(cell));
-    }
+/// Red, green and blue of eight pixels, from the row of lines between which they lie and the lightness there.
+#[inline(always)]
+fn colors<V: Simd, L: Sample>(
+    simd: V,
+    row: &[Line],
+    [a, b, c, d, e, f, g, h]: &[Between; LANES],
+    light: &[L; LANES],
+    white: f32,
+) -> [f32x8<V>; 3] {
+    let one = four(
+        color(simd, row, a, light[0].to_f32()),
+        color(simd, row, b, light[1].to_f32()),
+        color(simd, row, c, light[2].to_f32()),
+        color(simd, row, d, light[3].to_f32()),
+    );
+    let other = four(
+        color(simd, row, e, light[4].to_f32()),
+        color(simd, row, f, light[5].to_f32()),
+        color(simd, row, g, light[6].to_f32()),
+        color(simd, row, h, light[7].to_f32()),
+    );
+    let [red, green, blue, _] = planes_of(simd, one, other);
+    [red.max(0.0).min(white), green.max(0.0).min(white), blue.max(0.0).min(white)]
 }
 
-impl Sums {
-    /// Least squares over `1 / share` pixels; exact at the pixel in the middle.
-    #[inline(always)]
-    fn line(&self, share: f32, middle: &Sums) -> Line {
-        let [mean, square, ..] = (self.light * share).to_array();
-        let covariance = self.product * share - self.painting * (share * mean);
-        let slope = covariance * (1.0 / ((square - mean * mean).max(0.0) + FLAT));
-        let slope = slope.fast_max(Pixel::splat(-STEEPEST)).fast_min(Pixel::splat(STEEPEST));
-        Line { slope, rest: middle.painting - slope * middle.light.as_array()[0] }
-    }
-
-    #[inline(always)]
-    fn add(&mut self, other: &Sums) {
-        self.painting += other.painting;
-        self.product += other.product;
-        self.light += other.light;
-    }
-
-    #[inline(always)]
-    fn take(&mut self, other: &Sums) {
-        self.painting -= other.painting;
-        self.product -= other.product;
-        self.light -= other.light;
-    }
+#[inline(always)]
+fn color<V: Simd>(simd: V, row: &[Line], between: &Between, light: f32) -> f32x4<V> {
+    let (a, b) = (eight(simd, &row[between.low as usize]), eight(simd, &row[between.high as usize]));
+    let (slope, rest) = (b - a).mul_add(between.share, a).split();
+    slope.mul_add(light, rest)
 }
 
 #[cfg(test)]
