@@ -53,6 +53,12 @@ pub fn four<S: Simd>(a: f32x4<S>, b: f32x4<S>, c: f32x4<S>, d: f32x4<S>) -> f32x
     a.combine(b).combine(c.combine(d))
 }
 
+/// The numbers of eight columns.
+#[inline(always)]
+pub fn columns<S: Simd>(simd: S, x: usize) -> f32x8<S> {
+    eight(simd, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) + x as f32
+}
+
 /// Into 0..=1.
 #[inline(always)]
 pub fn unit<S: Simd>(values: f32x8<S>) -> f32x8<S> {

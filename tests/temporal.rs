@@ -367,3 +367,27 @@ fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
     stabilizer.observe(&cut.image(), Smoothing::OFF);
     assert!(!stabilizer.can_carry(canvas, false), "a new scene has to be painted");
 }
+
+#[test]
+fn paintings_of_another_size_go_on_with_the_history() {
+    let scene = |i: usize, shrink: usize| {
+        let scale = shrink as f32;
+        let place = move |x: f32, y: f32| ((x + 0.5) * scale - 0.5 + 2.0 * i as f32, (y + 0.5) * scale - 0.5);
+        Frame::textured(192 / shrink, 128 / shrink, 80, place)
+    };
+    for (before, after) in [(1, 2), (2, 1), (1, 3)] {
+        let mut old = Stabilizer::default();
+        (0..8).for_each(|i| drop(show(&mut old, &scene(i, before), &scene(i, before).planar())));
+        // Brighter than what was painted before: what is taken over holds it back.
+        let (next, mut new) = (scene(8, after), Stabilizer::default());
+        let painting: Vec<f32> = next.planar().iter().map(|v| v + 0.1).collect();
+        new.follow_on(&mut old, (next.width, next.height), next.canvas());
+        let shown = show(&mut new, &next, &painting);
+        assert_eq!(new.report().change, Change::None, "1/{before} to 1/{after}");
+        let apart = |a: &[f32], b: &[f32]| mean(&a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
+        let off = apart(&shown, &next.planar());
+        assert!(off < 0.07, "1/{before} to 1/{after}: {off} from the history, where the painting alone has 0.1");
+        let mut fresh = Stabilizer::default();
+        assert_eq!(show(&mut fresh, &next, &painting), painting, "without it the painting is shown as it is");
+    }
+}

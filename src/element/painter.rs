@@ -86,6 +86,11 @@ impl Painter {
         self.stylizer.set_style(mix, fade)
     }
 
+    /// See [`Stylizer::follow_on`].
+    pub fn follow_on(&mut self, other: &mut Painter) {
+        self.stylizer.follow_on(&mut other.stylizer);
+    }
+
     /// Forgets what was painted before.
     pub fn reset(&mut self) {
         self.stylizer.reset();

@@ -190,11 +190,14 @@ impl StyleTransfer {
             let provider = painter.stylizer().generator().provider().to_owned();
             self.announce(gst::ProgressType::Complete, &format!("'{provider}' is ready and computes from now on"));
         }
-        let had = running.painter.replace(painter);
+        let mut had = running.painter.replace(painter);
         running.source = loaded.source().ok();
         (running.key, running.loaded) = (key, loaded);
         if restyles && let Err(problem) = restyle(running, &settings, Duration::ZERO) {
             self.stay_in_style(&problem);
+        }
+        if resized && let (Some(painter), Some(had)) = (&mut running.painter, &mut had) {
+            painter.follow_on(had);
         }
         // The governor's smaller picture is the same painting: nothing to fade, but with lookahead a frame is on its way.
         let length = if resized { Duration::ZERO } else { settings.style_fade() };

@@ -159,6 +159,12 @@ impl Stylizer {
         self.stabilizer.reset();
     }
 
+    /// Goes on where `other` leaves off, which has painted the same frames at another size.
+    pub fn follow_on(&mut self, other: &mut Stylizer) {
+        let canvas = self.canvas();
+        self.stabilizer.follow_on(&mut other.stabilizer, self.input.picture, canvas);
+    }
+
     /// Shows one frame, carried or painted. Nothing is allocated after the first frames of a size.
     ///
     /// # Errors

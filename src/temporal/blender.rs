@@ -10,6 +10,7 @@ use super::balance::{detail_planar, mean_planar};
 use super::estimator::Motion;
 use super::finish::Finish;
 use super::meter::Meter;
+use super::resize::resized;
 use super::scene_cut::{Change, Watch};
 use super::stabilizer::{Method, Report, Smoothing};
 use super::warp::{Canvas, Carrier, FRESH, Pixel};
@@ -78,6 +79,14 @@ impl Blender {
     /// Whether there is a history of this size.
     pub fn has_history(&self, canvas: Canvas) -> bool {
         self.canvas == Some(canvas)
+    }
+
+    /// Takes over the history of `other`, whose paintings had another size, for paintings on `canvas`. The average
+    /// begins anew.
+    pub fn follow_on(&mut self, other: &Blender, canvas: Canvas) {
+        let Some(from) = other.canvas.filter(|_| other.method != Method::Average) else { return };
+        self.history = resized(&other.history, from, canvas);
+        (self.canvas, self.method, self.finish) = (Some(canvas), other.method, other.finish);
     }
 
     /// Blends `fresh` with the history and returns what to show, and whether the history waits at the frame before:

@@ -9,7 +9,7 @@ use super::heirs::Heirs;
 use super::light::Light;
 use super::motion::Flow;
 use super::plane::{Plane, Pyramid, TINT};
-use crate::lanes::{LANES, eight, level, load, store};
+use crate::lanes::{LANES, columns, level, load, store};
 
 /// Motion and trust of every cell, row after row.
 #[derive(Debug, Clone, Default)]
@@ -217,12 +217,6 @@ impl Check {
         }
         (self.sums[0], self.sums[width + 1]) = (self.sums[1], self.sums[width]);
     }
-}
-
-/// The numbers of eight columns.
-#[inline(always)]
-fn columns<S: Simd>(simd: S, x: usize) -> f32x8<S> {
-    eight(simd, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) + x as f32
 }
 
 /// Vectors `x..x + 8` of a row, across and down; 0 beyond its end.

@@ -96,6 +96,17 @@ impl Estimator {
         self.has_old = false;
     }
 
+    /// Takes over the frame before from `other`, which has seen the same frames at another size: `size` is that of the
+    /// frames to come.
+    pub fn follow(&mut self, other: &mut Estimator, size: (usize, usize)) {
+        self.collect();
+        other.collect();
+        let Some(theirs) = other.job.as_ref().filter(|_| other.has_old) else { return };
+        let job = self.job.get_or_insert_default();
+        job.old.take_resized(&theirs.old, size, step(size.0, size.1));
+        (self.size, self.has_old) = (size, true);
+    }
+
     /// Takes a frame and sets the thread to work on it: the motion back to the frame before and, with `looks_ahead`,
     /// from that one to this.
     pub fn begin<S: Sample>(&mut self, image: &Image<S>, looks_ahead: bool) {

@@ -16,6 +16,7 @@ pub mod motion;
 pub mod patch;
 pub mod places;
 pub mod plane;
+pub mod resize;
 pub mod scene_cut;
 pub mod stabilizer;
 pub mod taps;

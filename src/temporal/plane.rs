@@ -2,10 +2,10 @@
 //!
 //! Comes in: the frame as planar RGB. Goes out: its luma at reduced size, 0..=255, halved again and again.
 
-use fearless_simd::{f32x8, i32x8, prelude::*, u32x8};
+use fearless_simd::{dispatch, f32x8, i32x8, prelude::*, u32x8};
 
 use crate::image::{Image, Sample};
-use crate::lanes::LANES;
+use crate::lanes::{LANES, columns, level, store};
 
 /// Pixels around a plane that repeat its edge, so that a patch may look beyond.
 pub const PAD: usize = 12;
@@ -102,6 +102,23 @@ impl Plane {
         &mut self.data[start..start + self.width]
     }
 
+    /// The picture of `other` at another size (linear).
+    fn take_resized(&mut self, other: &Plane, (width, height): (usize, usize)) {
+        self.resize(width, height);
+        let (across, down) = (other.width as f32 / width as f32, other.height as f32 / height as f32);
+        dispatch!(level(), simd => {
+            for y in 0..height {
+                let from = f32x8::splat(simd, (y as f32 + 0.5) * down - 0.5);
+                for x in (0..width).step_by(LANES) {
+                    let columns = (columns(simd, x) + 0.5) * across - 0.5;
+                    let spots = other.spots(simd, columns, from);
+                    store(other.at(simd, &spots), self.row_mut(y), x);
+                }
+            }
+        });
+        self.pad();
+    }
+
     /// Repeats the edge into the padding.
     fn pad(&mut self) {
         let (stride, width) = (self.stride(), self.width);
@@ -190,15 +207,34 @@ impl Pyramid {
     /// Takes the luma of a frame at 1/`step` of its size and halves it while something is left to see.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize) {
         let shape = image.shape();
-        let shorter = shape.width.min(shape.height) / step;
-        let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
-        self.levels.resize_with(count, Plane::default);
+        self.make_room(shape.width.min(shape.height) / step);
         self.levels[0].take(image, step, &mut self.sums);
         for (tint, weights) in self.tints.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
             // Every other row tells enough.
             tint.shrink(image, weights, (TINT * step, 2), &mut self.sums);
         }
-        for level in 1..count {
+        self.halve();
+    }
+
+    /// Takes `other`, made of the same frame at another size, as if of the frame at `size`.
+    pub fn take_resized(&mut self, other: &Pyramid, size: (usize, usize), step: usize) {
+        let at = |step: usize| ((size.0 / step).max(1), (size.1 / step).max(1));
+        self.make_room(size.0.min(size.1) / step);
+        let Some(largest) = other.levels.first() else { return };
+        self.levels[0].take_resized(largest, at(step));
+        for (tint, other) in self.tints.iter_mut().zip(&other.tints) {
+            tint.take_resized(other, at(TINT * step));
+        }
+        self.halve();
+    }
+
+    fn make_room(&mut self, shorter: usize) {
+        let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
+        self.levels.resize_with(count, Plane::default);
+    }
+
+    fn halve(&mut self) {
+        for level in 1..self.levels.len() {
             let (larger, smaller) = self.levels.split_at_mut(level);
             smaller[0].take_half(&larger[level - 1]);
         }

@@ -115,6 +115,16 @@ impl Stabilizer {
         self.uncovered = 0.0;
     }
 
+    /// Takes over the history of `other`, which has seen the same frames and their paintings at another size. The next
+    /// frame is one of `size`, its painting lies on `canvas`. Not with lookahead.
+    pub fn follow_on(&mut self, other: &mut Stabilizer, size: (usize, usize), canvas: Canvas) {
+        if !other.looks_ahead {
+            self.estimator.follow(&mut other.estimator, size);
+            self.blender.follow_on(&other.blender, canvas);
+            self.uncovered = other.uncovered;
+        }
+    }
+
     /// Keeps the history even where nothing is blended: for frames that are carried on, and recurrent models.
     pub fn keep_history(&mut self, keep: bool) {
         self.blender.keeps = keep;
