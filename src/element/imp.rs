@@ -74,7 +74,9 @@ impl StyleTransfer {
     /// Loads and settles everything that can fail before the first frame.
     fn load_first(&self) -> Result<()> {
         let settings = self.settings();
-        let (painter, postponed) = self.load(&settings, settings.provider_wait)?;
+        let (mut painter, postponed) = self.load(&settings, settings.provider_wait)?;
+        // A live source will not wait for its caps to be taken up.
+        painter.warm_up();
         lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
         let (revisions, source) = (settings.revisions, settings.source().ok());
         let key =

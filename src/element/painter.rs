@@ -37,6 +37,11 @@ impl Painter {
         Self { stylizer, stage: None, size: (0, 0) }
     }
 
+    /// See [`crate::inference::Generator::warm_up`].
+    pub fn warm_up(&mut self) {
+        self.stylizer.warm_up();
+    }
+
     /// The stylizer.
     pub fn stylizer(&self) -> &Stylizer {
         &self.stylizer

@@ -70,6 +70,9 @@ pub trait Generator: Send {
         Vec::new()
     }
 
+    /// Makes what does not depend on a size for the style that was set, so that the first [`Generator::bind`] takes less.
+    fn warm_up(&mut self) {}
+
     /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the painting. Another provider
     /// may compute from the first such call on.
     ///

@@ -60,10 +60,24 @@ impl Recipe {
             Ok(None) => {}
             Err(problem) => crate::log::note(&format!("the int8 variant cannot be used: {problem:#}")),
         }
+        self.loaded(&self.constant(weights)?, (width, height))
+    }
+
+    /// The runtime's session for that. Who makes another of the same gets this one as long as it is held.
+    pub fn folded_session(&self, weights: &[f32]) -> Result<Shared> {
+        let file = match self.int8(weights)? {
+            Some(int8) => int8,
+            None => self.constant(weights)?,
+        };
+        commit(self.environment, self.provider, &self.config, &file)
+    }
+
+    /// The model with its style weights as constants.
+    fn constant(&self, weights: &[f32]) -> Result<OnnxFile> {
         let (Some(input), OnnxFile::Bytes(bytes)) = (&self.contract.style_weights, &self.file) else {
             bail!("the model has no style weights to fold")
         };
-        self.loaded(&OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?), (width, height))
+        Ok(OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?))
     }
 
     fn loaded(&self, file: &OnnxFile, (width, height): (usize, usize)) -> Result<Loaded> {

@@ -14,7 +14,7 @@ use super::declared::settle;
 use super::loaded::Loaded;
 use super::provider::Provider;
 use super::recipe::{Recipe, commit};
-use super::shared::lock;
+use super::shared::{Shared, lock};
 use super::{Generator, Refusal, TensorMut, TensorRef, library};
 use crate::model::Contract;
 
@@ -27,6 +27,8 @@ pub struct OrtGenerator {
     folds: bool,
     /// That session, once it is ready.
     folded: Folded,
+    /// Its runtime session, made before a size was known.
+    ahead: Option<Shared>,
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
     size: Option<(usize, usize)>,
@@ -65,7 +67,7 @@ impl OrtGenerator {
         let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
         let folds = recipe.can_fold();
         let (folded, late) = (Folded::Without, vec![]);
-        Ok(Self { choice, recipe, general, weights, folds, folded, late, size: None })
+        Ok(Self { choice, recipe, general, weights, folds, folded, ahead: None, late, size: None })
     }
 
     /// The row of the table that computes.
@@ -175,6 +177,10 @@ impl Generator for OrtGenerator {
         std::mem::take(&mut self.choice.refusals)
     }
 
+    fn warm_up(&mut self) {
+        self.ahead = self.folds.then(|| self.recipe.folded_session(&self.weights).ok()).flatten();
+    }
+
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)> {
         let size = match self.general.bind(&self.recipe.contract, width, height) {
             Err(problem) if self.size.is_none() => self.fall_back(problem, width, height)?,
@@ -187,6 +193,7 @@ impl Generator for OrtGenerator {
             true => ready(self.recipe.folded(&self.weights, width, height)),
             false => Folded::Without,
         };
+        self.ahead = None;
         Ok(size)
     }
 
@@ -198,6 +205,7 @@ impl Generator for OrtGenerator {
             return;
         }
         self.weights.copy_from_slice(weights);
+        self.ahead = None;
         if let Some(input) = &self.recipe.contract.style_weights {
             self.general.set_fixed(&input.name, weights);
         }

@@ -139,6 +139,11 @@ impl Stylizer {
         Ok(())
     }
 
+    /// See [`Generator::warm_up`].
+    pub fn warm_up(&mut self) {
+        self.generator.warm_up();
+    }
+
     /// The generator.
     pub fn generator(&self) -> &dyn Generator {
         &*self.generator
