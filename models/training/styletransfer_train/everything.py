@@ -23,7 +23,7 @@ GAN_STYLE, GAN_PAINTINGS = "van-gogh", "vangogh_*.jpg"
 SMALLEST_PAINTING = 400
 """Van Goghs of fewer pixels on their short side show no brush strokes and are left out."""
 
-BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--palette-weight", 1.2, "--tone-weight", 0.6, "--variation-weight", 0.7, "--stability-weight", 130, "--grid-weight", 6000)
+BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--palette-weight", 1.2, "--tone-weight", 1.5, "--flat-weight", 25, "--variation-weight", 0.7, "--stability-weight", 130, "--grid-weight", 6000)
 """Of the losses of the eight styles (content: one for each), as the live model had it last."""
 
 FULL = {"live": 12000, "fine": 10000, "van-gogh": 6000}

@@ -24,6 +24,8 @@ from styletransfer_train.generator import SIZES, Generator  # noqa: E402
 from styletransfer_train.imported import generator_state  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
+from styletransfer_train.palette import Palette, Scale  # noqa: E402
+from styletransfer_train.recipes import flatness  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
 FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
@@ -243,6 +245,54 @@ class MotionTest(unittest.TestCase):
             self.assertGreater(float(pair.mask.mean()), 0.15)
             # Sensor noise of at most 0.03 and a change of brightness of at most 0.02 remain.
             self.assertLess(float(pair.error(pair.first, pair.second)), 0.0025, seed)
+
+
+class PaletteTest(unittest.TestCase):
+    """Photos of all lightnesses from 0 to 1; a painting from black over red to white, dark and red for three quarters."""
+
+    def setUp(self):
+        torch.manual_seed(3)
+        ramp = torch.linspace(0, 1, 128)
+        self.scale = Scale([ramp.view(1, 1, 1, -1).expand(1, 3, 128, 128)])
+        red = torch.stack([ramp**3, ramp**6, ramp**6])
+        self.painting = red.view(1, 3, 1, -1).expand(1, 3, 128, 128)
+        self.palette = Palette([self.painting], self.scale)
+
+    def flat(self, light):
+        return torch.full((1, 3, 64, 64), light)
+
+    def test_lighter_is_a_higher_rank_and_the_middle_stays(self):
+        ranks = self.scale.rank(torch.linspace(0, 1, 21))
+        self.assertTrue(bool((ranks.diff() >= 0).all()))
+        self.assertAlmostEqual(float(ranks[10]), 0.5, delta=0.02)
+        self.assertEqual((float(ranks[0]), float(ranks[-1])), (0.0, 1.0))
+
+    def test_equal_lightness_wants_equal_tones_whatever_is_around(self):
+        half = self.flat(0.6)
+        half[:, :, :, 32:] = 0.05
+        tone = lambda photo: min((float(self.palette.tone_loss(self.flat(v / 100), photo, [0])), v) for v in range(101))[1]
+        self.assertLess(tone(self.flat(0.2)), tone(self.flat(0.6)))
+        wanted = tone(self.flat(0.6)) / 100
+        painted = half.clone()
+        painted[:, :, :, :32] = wanted
+        painted[:, :, :, 32:] = tone(self.flat(0.05)) / 100
+        self.assertLess(float(self.palette.tone_loss(painted, half, [0])), 1e-3)
+
+    def test_a_flat_photo_does_not_want_the_whole_palette(self):
+        rank = float(self.scale.rank(torch.tensor(0.5)))
+        colors = self.painting[0, :, 0].T
+        own = colors[colors.sum(1).argsort()][round(rank * 127)].view(1, 3, 1, 1).expand(1, 3, 64, 64)
+        everything = self.painting[:, :, ::2, ::2]
+        loss = lambda painted: float(self.palette.color_loss(painted, self.flat(0.5), [0]))
+        self.assertLess(loss(own), 0.02)
+        self.assertGreater(loss(everything), 10 * loss(own))
+
+    def test_flat_is_where_nothing_is_to_paint(self):
+        photo = self.flat(0.5)
+        photo[:, :, :, 40:] += 0.3 * torch.rand(1, 1, 64, 24)
+        flat = flatness(photo)[0, 0]
+        self.assertGreater(float(flat[:, :30].min()), 0.99)
+        self.assertLess(float(flat[:, 46:58].mean()), 0.05)
 
 
 class MeasuresTest(unittest.TestCase):
