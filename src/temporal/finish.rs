@@ -44,12 +44,11 @@ impl Line {
     }
 }
 
-/// Scratch for a row: the sums of its columns, and a row to keep and one to show that are not cut to its width yet.
+/// Scratch for a row: the sums of its columns, and what to keep before it is interleaved.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     columns: Vec<f32>,
     kept: [Vec<[f32; LANES]>; 3],
-    shown: Vec<[f32; LANES]>,
 }
 
 impl Scratch {
@@ -58,7 +57,6 @@ impl Scratch {
         let room = width.div_ceil(LANES);
         self.columns.resize(room * LANES + 2, 0.0);
         self.kept.iter_mut().for_each(|row| row.resize(room, [0.0; LANES]));
-        self.shown.resize(room, [0.0; LANES]);
     }
 }
 
@@ -75,8 +73,11 @@ pub(super) fn finish_row<S: Simd>(
     let (width, here) = (kept.len(), lines[1]);
     for (c, shown) in shown.into_iter().enumerate() {
         sum_columns(simd, lines.map(|line| &line.planes[c][..]), &mut scratch.columns, width);
-        finish(simd, here, how, scratch, c);
-        shown.copy_from_slice(&scratch.shown.as_flattened()[..width]);
+        let (whole, rest) = shown.as_chunks_mut();
+        let mut last = [[0.0; LANES]];
+        finish(simd, here, how, scratch, (c, 0), whole);
+        finish(simd, here, how, scratch, (c, whole.len()), &mut last);
+        rest.copy_from_slice(&last[0][..rest.len()]);
     }
     let [red, green, blue] = &scratch.kept;
     let planes = red.iter().zip(green).zip(blue).zip(&here.planes[3]);
@@ -96,13 +97,21 @@ fn sum_columns<S: Simd>(simd: S, [above, here, below]: [&[[f32; LANES]]; 3], col
     (columns[0], columns[width + 1]) = (columns[1], columns[width]);
 }
 
-/// Colour `c` of a row: what to keep and what to show.
+/// Colour `c` of a row, from the eight number `first` on: what to keep and, as far as there is room, what to show.
 #[inline(always)]
-fn finish<S: Simd>(simd: S, line: &Line, how: Finish, scratch: &mut Scratch, c: usize) {
-    let Scratch { columns, kept, shown } = scratch;
-    let beside = |x: usize| columns[x..].as_chunks::<LANES>().0;
+fn finish<S: Simd>(
+    simd: S,
+    line: &Line,
+    how: Finish,
+    scratch: &mut Scratch,
+    (c, first): (usize, usize),
+    shown: &mut [[f32; LANES]],
+) {
+    let Scratch { columns, kept } = scratch;
+    let beside = |x: usize| columns[first * LANES + x..].as_chunks::<LANES>().0;
     let columns = beside(0).iter().zip(beside(1)).zip(beside(2));
-    let lines = line.planes[c].iter().zip(&line.planes[3]).zip(&line.blur).zip(columns).zip(&mut kept[c]).zip(shown);
+    let blend = line.planes[c][first..].iter().zip(&line.planes[3][first..]).zip(&line.blur[first..]);
+    let lines = blend.zip(columns).zip(&mut kept[c][first..]).zip(shown);
     for (((((here, worth), blur), ((left, middle), right)), kept), shown) in lines {
         let here = eight(simd, here);
         // Where the history has a share, averaging has taken detail.

@@ -137,11 +137,12 @@ impl Plane {
     /// The luma (BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
     /// step are left out. `sums` is scratch.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
-        self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums);
+        dispatch!(level(), _simd => self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums));
     }
 
     /// The channels of `image` by their `weights`, each pixel the mean over `step` columns and every `every`th of as many
     /// rows.
+    #[inline(always)]
     fn shrink<S: Sample>(
         &mut self,
         image: &Image<S>,
@@ -156,13 +157,18 @@ impl Plane {
         for y in 0..self.height {
             sums.fill(0.0);
             for inner in (0..step.min(shape.height)).step_by(every) {
-                let [r, g, b] = [0, 1, 2].map(|channel| image.row(channel, y * step + inner));
-                for (((sum, r), g), b) in sums.iter_mut().zip(r).zip(g).zip(b) {
+                let row = y * step + inner;
+                let colors = image.row(0, row).iter().zip(image.row(1, row)).zip(image.row(2, row));
+                for (sum, ((r, g), b)) in sums.iter_mut().zip(colors) {
                     *sum += weights[0] * r.to_f32() + weights[1] * g.to_f32() + weights[2] * b.to_f32();
                 }
             }
-            for (pixel, sums) in self.row_mut(y).iter_mut().zip(sums.chunks(step)) {
-                *pixel = sums.iter().sum::<f32>() * scale;
+            let row = self.row_mut(y);
+            match step {
+                2 => means::<2>(row, sums, scale),
+                3 => means::<3>(row, sums, scale),
+                4 => means::<4>(row, sums, scale),
+                _ => row.iter_mut().zip(sums.chunks(step)).for_each(|(p, s)| *p = s.iter().sum::<f32>() * scale),
             }
         }
         self.pad();
@@ -178,6 +184,18 @@ impl Plane {
             }
         }
         self.pad();
+    }
+}
+
+/// Sums of `N`, scaled.
+#[inline(always)]
+fn means<const N: usize>(row: &mut [f32], sums: &[f32], scale: f32) {
+    for (pixel, sums) in row.iter_mut().zip(sums.as_chunks::<N>().0) {
+        let mut sum = sums[0];
+        for value in &sums[1..] {
+            sum += value;
+        }
+        *pixel = sum * scale;
     }
 }
 
@@ -211,7 +229,7 @@ impl Pyramid {
         self.levels[0].take(image, step, &mut self.sums);
         for (tint, weights) in self.tints.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
             // Every other row tells enough.
-            tint.shrink(image, weights, (TINT * step, 2), &mut self.sums);
+            dispatch!(level(), _simd => tint.shrink(image, weights, (TINT * step, 2), &mut self.sums));
         }
         self.halve();
     }
