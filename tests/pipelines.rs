@@ -46,7 +46,8 @@ fn every_file_has_a_test() {
     names.retain(|path| path.extension().is_some_and(|e| e == "launch"));
     let mut names: Vec<_> = names.iter().map(|p| p.file_stem().unwrap().to_string_lossy().into_owned()).collect();
     names.sort();
-    let tested = ["benchmark", "file_to_file", "image_sequence", "rtsp", "side_by_side", "srt", "webcam"];
+    let tested =
+        ["benchmark", "file_to_file", "image_sequence", "raw_average_motion", "rtsp", "side_by_side", "srt", "webcam"];
     assert_eq!(names, tested, "a launch line without a test");
 }
 
@@ -75,6 +76,17 @@ fn file_to_file() {
     let said = launch(&line.replace("OUTPUT", &output.display().to_string()));
     assert!(said.eos && said.errors.is_empty(), "{said:?}");
     assert_eq!(streams(&output), (132, 1));
+}
+
+#[test]
+fn raw_average_motion() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.mp4");
+    let line = line("raw_average_motion").replace("INPUT", &clip().display().to_string());
+    let line = line.replace("640", "160").replace("1280", "320").replace("360", "90");
+    let said = launch(&line.replace("OUTPUT", &output.display().to_string()));
+    assert!(said.eos && said.errors.is_empty(), "{said:?}");
+    assert_eq!(streams(&output), (132, 0));
 }
 
 #[test]
