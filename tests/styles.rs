@@ -207,10 +207,15 @@ fn a_broken_int8_variant_leaves_the_model_painting() {
 #[test]
 fn int8_without_a_variant_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let line = format!(
-        "videotestsrc num-buffers=2 ! video/x-raw,width=40,height=32 ! styletransfer precision=int8 model-file={} ! fakesink",
-        model(folder.path()).display()
-    );
-    let said = launch(&line);
-    assert!(said.warnings.iter().any(|w| w.contains("no int8 variant")), "{:?}", said.warnings);
+    let model = model(folder.path());
+    painter_of([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
+    let is_said = |style: &str| {
+        let said = launch(&format!(
+            "videotestsrc num-buffers=2 ! video/x-raw,width=40,height=32 ! \
+             styletransfer precision=int8 model-file={} style={style} ! fakesink",
+            model.display()
+        ));
+        said.warnings.iter().any(|w| w.contains("no int8 variant"))
+    };
+    assert!(is_said("red") && !is_said("green"));
 }

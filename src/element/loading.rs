@@ -75,7 +75,8 @@ impl StyleTransfer {
         settings.check()?;
         let mut config = settings.session_config(self.plugin_folder())?;
         config.waits = waits;
-        let generator = OrtGenerator::load(&settings.source()?, &config)?;
+        let mut generator = OrtGenerator::load(&settings.source()?, &config)?;
+        let mix = settings.style_mix()?;
         for guess in &generator.contract().guesses {
             gst::info!(CAT, imp = self, "{guess}");
         }
@@ -85,6 +86,11 @@ impl StyleTransfer {
                 &self.obj(),
                 &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
             );
+        }
+        if generator.contract().style_weights.is_some() {
+            // What is said of int8 is said of the style that is wanted.
+            let weights = mix.weights(&generator.contract().styles).context("property 'style'")?;
+            generator.set_style(&weights);
         }
         if config.precision == Precision::Int8 && !generator.has_int8() {
             let text = "property 'precision': the model has no int8 variant (models/README.md tells where one is looked \
@@ -96,7 +102,7 @@ impl StyleTransfer {
         }
         let postponed = generator.postponed();
         let mut painter = Painter::new(Stylizer::new(Box::new(generator)));
-        painter.set_style(&settings.style_mix()?, Duration::ZERO).context("property 'style'")?;
+        painter.set_style(&mix, Duration::ZERO).context("property 'style'")?;
         self.tell_refusals(&mut painter);
         Ok((painter, postponed))
     }

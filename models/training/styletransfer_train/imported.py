@@ -8,29 +8,32 @@ import torch
 from .generator import SIZES, Generator, bilinear_taps
 
 
-def generator_state(path):
-    """The state of a [`Generator`] that paints what the file paints.
+def generator_of(path):
+    """A [`Generator`] that paints what the file paints, and the file's metadata.
 
     Refuses a file that `export` did not write.
     """
     import onnx
 
-    tables = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in onnx.load(path).graph.initializer}
-    generator = _like(path, tables)
+    model = onnx.load(path)
+    tables = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
+    metadata = {p.key: p.value for p in model.metadata_props}
+    generator = _like(path, tables, int(metadata.get("styletransfer.margin", 36)))
     state = generator.state_dict()
     for name, layer in generator.named_modules():
         for key, value in _weights(name, layer, tables, path):
             state[f"{name}.{key}"] = value.reshape(state[f"{name}.{key}"].shape)
-    return state
+    generator.load_state_dict(state)
+    return generator, metadata
 
 
-def _like(path, tables):
+def _like(path, tables, margin):
     trunk = _table(tables, "down2.weight", path).shape[0]
     size = next((s for s in SIZES.values() if s["trunk"] == trunk), None)
     if size is None:
         raise SystemExit(f"--start: {path} has {trunk} channels in its trunk; known are {', '.join(str(s['trunk']) for s in SIZES.values())}")
     bias = _table(tables, "up2.bias", path)
-    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, **size)
+    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, margin=margin, **size)
 
 
 def _table(tables, name, path):

@@ -14,8 +14,7 @@ from .data import Batches, Crops, load_picture, pictures_in, to_image
 from .equalize import equalize
 from .evaluate import read_clip
 from .export import Folded, write
-from .generator import SIZES, Generator
-from .imported import generator_state
+from .imported import generator_of
 from .progress import Progress
 from .quantized import quantize_in_place, store_int8
 from .runner import Model, style_weights
@@ -66,15 +65,9 @@ def run(args):
 
 def one_style(path, mix):
     """The exported model as a `Folded` of one style, and its metadata."""
-    import onnx
-
-    state = generator_state(path)
-    metadata = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
+    generator, metadata = generator_of(path)
     names = metadata.get("styletransfer.styles", "").split(",")
-    size = next(s for s in SIZES.values() if s["trunk"] == state["down2.weight"].shape[0])
-    generator = Generator(styles=len(names), margin=int(metadata.get("styletransfer.margin", 36)), **size).eval()
-    generator.load_state_dict(state)
-    folded = Folded(generator).eval()
+    folded = Folded(generator.eval()).eval()
     folded.fix(torch.from_numpy(style_weights(mix, names)))
     return folded, {**metadata, "styletransfer.styles": mix or names[0]}
 

@@ -12,7 +12,7 @@ import torch
 
 from .data import Batches, Crops, load_picture, to_image
 from .generator import SIZES, Generator
-from .imported import generator_state
+from .imported import generator_of
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
@@ -98,7 +98,7 @@ def _check(args):
 
 def _weights_of(start, device):
     if str(start).endswith(".onnx"):
-        return generator_state(start)
+        return generator_of(start)[0].state_dict()
     return torch.load(start, map_location=device)["generator"]
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 from styletransfer_train import measures, runner  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
-from styletransfer_train.imported import generator_state  # noqa: E402
+from styletransfer_train.imported import generator_of  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 from styletransfer_train.palette import Palette, Scale  # noqa: E402
@@ -113,8 +113,7 @@ class TrainerTest(unittest.TestCase):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(self.model), providers=["CPUExecutionProvider"])
-        generator = Generator(styles=2, margin=36, **SIZES["live"]).eval()
-        generator.load_state_dict(generator_state(self.model))
+        generator = generator_of(self.model)[0].eval()
         x, mix = torch.rand(1, 3, 48, 64), torch.tensor([[0.3, 0.7]])
         wanted = session.run(None, {"image": x.numpy(), "style_weights": mix.numpy()})[0]
         with torch.no_grad():
