@@ -14,6 +14,8 @@ const AREA: f32 = (PATCH * PATCH) as f32;
 const ITERATIONS: usize = 12;
 /// A patch that moved farther than this from where its search began has got lost.
 const LOST: f32 = PATCH as f32;
+/// A step shorter than this, in pixels, is the last one.
+const CLOSE: f32 = 0.1;
 /// Less gradient than this, squared and summed over a patch, is flat: its motion is what is around it.
 const FLAT: f32 = 40.0;
 
@@ -146,7 +148,7 @@ impl Template {
             if moved.error >= fit.error {
                 break;
             }
-            let close = distance(next, best) < 0.02;
+            let close = distance(next, best) < CLOSE;
             (best, fit) = (next, moved);
             if close {
                 break;
