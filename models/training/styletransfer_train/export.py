@@ -69,6 +69,10 @@ def _metadata(args, state):
     }
 
 
+TAIL = 8
+"""Pixels of margin that the tail needs: two cells of the trunk."""
+
+
 class Folded(nn.Module):
     """What is exported: norms folded into the convolutions, the tail sub-pixel, weights as tables of the styles.
 
@@ -99,9 +103,16 @@ class Folded(nn.Module):
         y = F.relu(self.down2(half))
         for first, second in self.blocks:
             y = y + second(F.relu(first(y, mix)), mix)
-        y = F.pixel_shuffle(self.up1(F.relu(self.narrow(y, mix)), None), 2)
+        # The tail sees less far than the trunk, and works at larger sizes.
+        rest = min(m, TAIL)
+        y, half = _without(F.relu(self.narrow(y, mix)), (m - rest) // 4), _without(half, (m - rest) // 2)
+        y = F.pixel_shuffle(self.up1(y, None), 2)
         y = F.pixel_shuffle(self.up2(F.relu(y + half), mix), 2)
-        return y[:, :, m:-m, m:-m]
+        return _without(y, rest)
+
+
+def _without(x, margin):
+    return x[:, :, margin:-margin, margin:-margin] if margin else x
 
 
 class _FoldedSeparable(nn.Module):
