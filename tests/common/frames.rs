@@ -47,7 +47,9 @@ pub struct Bench {
 impl Bench {
     pub fn new(properties: &str, width: usize, height: usize) -> Self {
         init();
-        let mut harness = gst_check::Harness::new_parse(&format!("styletransfer temporal-smoothing=0 {properties}"));
+        // A harness is live: on a busy machine the governor would paint smaller.
+        let line = format!("styletransfer temporal-smoothing=0 governor=off {properties}");
+        let mut harness = gst_check::Harness::new_parse(&line);
         let (_, info) = rgb_buffer(width, height, 0);
         harness.set_src_caps(info.to_caps().unwrap());
         Self { harness, width, height, next: 0 }
