@@ -75,8 +75,7 @@ impl StyleTransfer {
         settings.check()?;
         let mut config = settings.session_config(self.plugin_folder())?;
         config.waits = waits;
-        let mut generator = OrtGenerator::load(&settings.source()?, &config)?;
-        let mix = settings.style_mix()?;
+        let generator = OrtGenerator::load(&settings.source()?, &config)?;
         for guess in &generator.contract().guesses {
             gst::info!(CAT, imp = self, "{guess}");
         }
@@ -87,22 +86,17 @@ impl StyleTransfer {
                 &format!("property 'precision': '{provider}' has no fp16 and computes as it always does"),
             );
         }
-        if generator.contract().style_weights.is_some() {
-            // What is said of int8 is said of the style that is wanted.
-            let weights = mix.weights(&generator.contract().styles).context("property 'style'")?;
-            generator.set_style(&weights);
-        }
-        if config.precision == Precision::Int8 && !generator.has_int8() {
-            let text = "property 'precision': the model has no int8 variant (models/README.md tells where one is looked \
-                        for) and computes in fp32";
-            error::warn(&self.obj(), text);
-        }
         if settings.lookahead > 0 && generator.contract().recurrent.is_some() {
             error::warn(&self.obj(), "property 'lookahead': a recurrent model needs every frame shown before the next");
         }
         let postponed = generator.postponed();
         let mut painter = Painter::new(Stylizer::new(Box::new(generator)));
-        painter.set_style(&mix, Duration::ZERO).context("property 'style'")?;
+        painter.set_style(&settings.style_mix()?, Duration::ZERO).context("property 'style'")?;
+        if config.precision == Precision::Int8 && !painter.stylizer().generator().has_int8() {
+            let text = "property 'precision': the model has no int8 variant (models/README.md tells where one is looked \
+                        for) and computes in fp32";
+            error::warn(&self.obj(), text);
+        }
         self.tell_refusals(&mut painter);
         Ok((painter, postponed))
     }

@@ -70,6 +70,11 @@ pub trait Generator: Send {
         Vec::new()
     }
 
+    /// Whether the style that was set has an int8 variant which the provider and the precision call for.
+    fn has_int8(&self) -> bool {
+        false
+    }
+
     /// Makes what does not depend on a size for the style that was set, so that the first [`Generator::bind`] takes less.
     fn warm_up(&mut self) {}
 

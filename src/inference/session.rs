@@ -80,11 +80,6 @@ impl OrtGenerator {
         self.choice.postponed
     }
 
-    /// Whether the style that was chosen last has an int8 variant which this provider and precision call for.
-    pub fn has_int8(&self) -> bool {
-        matches!(self.recipe.int8(&self.weights), Ok(Some(_)))
-    }
-
     /// Takes the next provider on which the model runs at this size, after the present one had a `problem` with its first
     /// run. If there is none, everything stays as it was: then it may be the size.
     fn fall_back(&mut self, problem: anyhow::Error, width: usize, height: usize) -> Result<(usize, usize)> {
@@ -175,6 +170,10 @@ impl Generator for OrtGenerator {
 
     fn take_refusals(&mut self) -> Vec<Refusal> {
         std::mem::take(&mut self.choice.refusals)
+    }
+
+    fn has_int8(&self) -> bool {
+        matches!(self.recipe.int8(&self.weights), Ok(Some(_)))
     }
 
     fn warm_up(&mut self) {

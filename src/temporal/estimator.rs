@@ -98,7 +98,7 @@ impl Estimator {
 
     /// Takes over the frame before from `other`, which has seen the same frames at another size: `size` is that of the
     /// frames to come.
-    pub fn follow(&mut self, other: &mut Estimator, size: (usize, usize)) {
+    pub fn follow_on(&mut self, other: &mut Estimator, size: (usize, usize)) {
         self.collect();
         other.collect();
         let Some(theirs) = other.job.as_ref().filter(|_| other.has_old) else { return };

@@ -9,7 +9,7 @@ use super::confidence::Field;
 use super::taps::{BORDER, PHASES, ROW, sample};
 use super::warp::{Canvas, Pixel};
 use crate::geometry::{Between, between};
-use crate::lanes::{LANES, four, load, planes_of, store, store_pixels};
+use crate::lanes::{LANES, columns as eight_columns, four, load, planes_of, store, store_pixels};
 
 /// Less trust than this is none.
 const LEAST: f32 = 0.02;
@@ -73,7 +73,7 @@ impl Places {
         let (right, bottom) = (edge(simd, canvas.width), edge(simd, canvas.height));
         let least = f32x8::splat(simd, if reach == Reach::Trusted { LEAST } else { f32::MIN });
         let (none, row) = (i32x8::splat(simd, 0), f32x8::splat(simd, y as f32));
-        let mut here = f32x8::load_array(simd, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        let mut here = eight_columns(simd, 0);
         let (columns, _) = ground.columns.as_chunks::<LANES>();
         self.eights.resize(columns.len(), Eight::default());
         self.trust.resize(columns.len(), [0.0; LANES]);

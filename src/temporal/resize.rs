@@ -5,18 +5,20 @@
 use std::array::from_fn;
 
 use super::warp::{Canvas, Pixel};
+use crate::geometry::{Between, between};
 
-/// The `history` of a painting of size `from`, for one of size `to`: linear, and the mean of what a pixel covers.
+/// The `history` of a painting of size `from`, for one of size `to`: linear, and the mean of what a pixel covers. Beyond the
+/// picture is its edge.
 pub fn resized(history: &[Pixel], from: Canvas, to: Canvas) -> Vec<Pixel> {
-    let scale = |from: usize, to: usize| from as f32 / to.max(1) as f32;
-    let (across, down) = (scale(from.picture.0, to.picture.0), scale(from.picture.1, to.picture.1));
-    let columns = spread(to.width, to.origin.0, across, from.origin.0, from.width);
-    let rows = spread(to.height, to.origin.1, down, from.origin.1, from.height);
-    let share = 1.0 / (columns.each * rows.each) as f32;
+    let (across, columns) = spread(to.width, to.origin.0, to.picture.0, from.picture.0);
+    let (down, rows) = spread(to.height, to.origin.1, to.picture.1, from.picture.1);
+    let share = 1.0 / (across * down) as f32;
+    let at =
+        |row: u32, column: u32| history[(from.origin.1 + row as usize) * from.width + from.origin.0 + column as usize];
     let pixel = |x: usize, y: usize| {
         let mut sum = [0.0; 4];
-        for row in rows.of(y) {
-            for column in columns.of(x) {
+        for row in &rows[y * down..(y + 1) * down] {
+            for column in &columns[x * across..(x + 1) * across] {
                 let corners = [
                     (row.low, column.low, (1.0 - row.share) * (1.0 - column.share)),
                     (row.low, column.high, (1.0 - row.share) * column.share),
@@ -24,7 +26,7 @@ pub fn resized(history: &[Pixel], from: Canvas, to: Canvas) -> Vec<Pixel> {
                     (row.high, column.high, row.share * column.share),
                 ];
                 for (row, column, weight) in corners {
-                    let value = &history[row * from.width + column];
+                    let value = at(row, column);
                     sum = from_fn(|c| sum[c] + share * weight * value[c]);
                 }
             }
@@ -34,33 +36,10 @@ pub fn resized(history: &[Pixel], from: Canvas, to: Canvas) -> Vec<Pixel> {
     (0..to.height).flat_map(|y| (0..to.width).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect()
 }
 
-/// Where the points lie that a row (or column) of pixels is the mean of, `each` for every pixel.
-struct Spread {
-    points: Vec<Point>,
-    each: usize,
-}
-
-/// A place between two pixels.
-struct Point {
-    low: usize,
-    high: usize,
-    share: f32,
-}
-
-impl Spread {
-    fn of(&self, pixel: usize) -> &[Point] {
-        &self.points[pixel * self.each..(pixel + 1) * self.each]
-    }
-}
-
-fn spread(count: usize, origin: usize, scale: f32, start: usize, side: usize) -> Spread {
-    let each = scale.ceil().max(1.0) as usize;
-    let point = |i: usize| {
-        let at = (i as f32 + 0.5) / each as f32 - origin as f32;
-        let at = (at * scale + start as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-        Point { low: at as usize, high: (at as usize + 1).min(side - 1), share: at.fract() }
-    };
-    Spread { points: (0..count * each).map(point).collect(), each }
+/// So many points a pixel is the mean of, and where those of `count` pixels lie among the `cells` of the other picture.
+fn spread(count: usize, origin: usize, picture: usize, cells: usize) -> (usize, Vec<Between>) {
+    let each = cells.div_ceil(picture).max(1);
+    (each, between(count * each, origin * each, picture * each, cells))
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Stabilizer {
     /// frame is one of `size`, its painting lies on `canvas`. Not with lookahead.
     pub fn follow_on(&mut self, other: &mut Stabilizer, size: (usize, usize), canvas: Canvas) {
         if !other.looks_ahead {
-            self.estimator.follow(&mut other.estimator, size);
+            self.estimator.follow_on(&mut other.estimator, size);
             self.blender.follow_on(&other.blender, canvas);
             self.uncovered = other.uncovered;
         }

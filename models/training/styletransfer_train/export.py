@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .generator import Generator, ResizeConv, StyledPointwise
+from .generator import Generator, ResizeConv, StyledPointwise, without
 
 SIZES = ((64, 64), (180, 320), (360, 640))
 TOLERANCE = 2e-3
@@ -105,14 +105,10 @@ class Folded(nn.Module):
             y = y + second(F.relu(first(y, mix)), mix)
         # The tail sees less far than the trunk, and works at larger sizes.
         rest = min(m, TAIL)
-        y, half = _without(F.relu(self.narrow(y, mix)), (m - rest) // 4), _without(half, (m - rest) // 2)
+        y, half = without(F.relu(self.narrow(y, mix)), (m - rest) // 4), without(half, (m - rest) // 2)
         y = F.pixel_shuffle(self.up1(y, None), 2)
         y = F.pixel_shuffle(self.up2(F.relu(y + half), mix), 2)
-        return _without(y, rest)
-
-
-def _without(x, margin):
-    return x[:, :, margin:-margin, margin:-margin] if margin else x
+        return without(y, rest)
 
 
 class _FoldedSeparable(nn.Module):

@@ -105,6 +105,11 @@ class ResizeConv(nn.Module):
         return kernel.reshape(styles, cout * 4, cin, 3, 3), self.style_bias.repeat_interleave(4, dim=1)
 
 
+def without(x, margin):
+    """`[N, C, H, W]` with `margin` pixels less on every side."""
+    return x[:, :, margin:-margin, margin:-margin] if margin else x
+
+
 def bilinear_taps():
     """[phase, tap of the 3-tap kernel, offset -1..1 in the small image]: the share of each small pixel."""
     taps = torch.zeros(2, 3, 3)
@@ -147,7 +152,7 @@ class Generator(nn.Module):
             y = block(y, mix)
         y = self.up1(F.relu(self.narrow(y, mix)), None)
         y = self.up2(F.relu(y + half), mix)
-        return y[:, :, m:-m, m:-m] if m else y
+        return without(y, m)
 
     def start_from(self, state):
         """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.

@@ -3,17 +3,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .palette import lightness
 from .perceptual import CONTENT_LAYER, LPIPS_LAYERS, STYLE_LAYERS, content_loss, gram, style_loss
 
 BAND = 16
 """Pixels along the edge that the border score compares with the rest."""
 PATCH = 32
 """Side of the flat patches whose spectrum shows a grid."""
-
-
-def luma(x):
-    """`[N, 3, H, W]` -> `[N, H, W]`"""
-    return (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
 
 
 def style_targets(vgg, painting):
@@ -55,7 +51,7 @@ def warping_error(frames, painted):
 
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
-    grey = [(luma(f)[0].numpy() * 255).astype(np.uint8) for f in frames]
+    grey = [(lightness(f)[0].numpy() * 255).astype(np.uint8) for f in frames]
     errors = []
     for i in range(1, len(frames)):
         back, forth = dis.calc(grey[i], grey[i - 1], None), dis.calc(grey[i - 1], grey[i], None)
@@ -90,7 +86,7 @@ def _visible(back, forth):
 def grid_energy(picture, where):
     """Energy at the frequencies of periods 2 and 4 (the strides of the tail) over the energy beside them, in the
     spectrum of the patches at `where`; 1 means that nothing sticks out."""
-    grey = luma(picture)[0]
+    grey = lightness(picture)[0]
     window = torch.hann_window(PATCH, periodic=True)
     window = window[:, None] * window[None]
     patches = torch.stack([grey[y : y + PATCH, x : x + PATCH] for y, x in where])
@@ -105,7 +101,7 @@ def grid_energy(picture, where):
 
 def flat_patches(picture, count=24):
     """The `count` patches of least variance that do not touch the edge band: positions (y, x)."""
-    grey = luma(picture)[0]
+    grey = lightness(picture)[0]
     h, w = grey.shape
     places = [(y, x) for y in range(BAND, h - BAND - PATCH, PATCH) for x in range(BAND, w - BAND - PATCH, PATCH)]
     return sorted(places, key=lambda p: float(grey[p[0] : p[0] + PATCH, p[1] : p[1] + PATCH].var()))[:count]
@@ -113,7 +109,7 @@ def flat_patches(picture, count=24):
 
 def border_energy(picture):
     """Gradient energy in the outermost pixels over that of the rest."""
-    grey = luma(picture)[0]
+    grey = lightness(picture)[0]
     energy = (grey[1:, 1:] - grey[:-1, 1:]) ** 2 + (grey[1:, 1:] - grey[1:, :-1]) ** 2
     inner = energy[BAND:-BAND, BAND:-BAND]
     edge = (energy.sum() - inner.sum()) / (energy.numel() - inner.numel())
