@@ -56,10 +56,12 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The part of a file before its tests.
+/// The part of a file before its tests. A file may be for tests as a whole.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    text.split("#[cfg(test)]").next().unwrap().to_owned()
+    let marks = ["#[cfg(test)]\nmod tests", "#![cfg(test)]", "#![cfg(all(test"];
+    let end = marks.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 /// `tensor` for src/tensor/ingest.rs, `mix` for src/mix.rs.

@@ -169,6 +169,10 @@ impl BaseTransformImpl for StyleTransfer {
         *lock(&self.watchdog) = None;
         *lock(&self.held) = None;
         let mut running = std::mem::take(&mut *lock(&self.running));
+        if running.prepares() {
+            let text = "not needed any more; ONNX Runtime cannot be interrupted, so stopping waits for it";
+            self.announce(gst::ProgressType::Canceled, text);
+        }
         running.finish();
         Ok(())
     }

@@ -131,8 +131,14 @@ impl StyleTransfer {
         Ok(())
     }
 
-    /// Loads on a thread of its own, for frames of `info`.
-    pub(super) fn load_beside(&self, key: Key, info: VideoInfo, settings: Settings) -> Result<Loading> {
+    /// Loads on a thread of its own, for frames of `info`. Shares the session of `stale` if it is of the same model.
+    pub(super) fn load_beside(
+        &self,
+        key: Key,
+        info: VideoInfo,
+        settings: Settings,
+        stale: Option<Painter>,
+    ) -> Result<Loading> {
         let (element, theirs) = (self.obj().clone(), settings.clone());
         let (divisor, waits) = (key.divisor, key.waited || settings.provider_wait);
         let work = move || {
@@ -140,6 +146,7 @@ impl StyleTransfer {
             let (mut painter, _) = this.load(&theirs, waits)?;
             this.negotiate(&mut painter, &info, &theirs, divisor)?;
             painter.rehearse()?;
+            drop(stale);
             Ok(painter)
         };
         let thread = std::thread::Builder::new().name("styletransfer-load".into()).spawn(work)?;

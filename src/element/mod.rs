@@ -22,6 +22,7 @@ mod log;
 mod pace;
 mod painter;
 mod properties;
+mod provider_wait;
 mod running;
 mod settings;
 mod showing;

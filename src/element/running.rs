@@ -37,6 +37,8 @@ pub(super) struct Running {
     pub pacer: Pacer,
     pub complaints: Complaints,
     pub loading: Option<Loading>,
+    /// What was loaded for caps or a size that are past: with it lives a session that took long to make.
+    pub stale: Option<Painter>,
 }
 
 /// The painter before, for the time of the fade.
@@ -86,6 +88,11 @@ impl Running {
         self.painter.as_ref().is_some_and(|p| p.stylizer().generator().contract().recurrent.is_some())
     }
 
+    /// Whether a provider is being prepared while another computes.
+    pub fn prepares(&self) -> bool {
+        self.wanted.waited && !self.key.waited && self.loading.as_ref().is_some_and(|loading| !loading.is_finished())
+    }
+
     /// Waits for whatever is still loading: no thread may be inside the runtime when the process ends.
     pub fn finish(&mut self) {
         if let Some(loading) = self.loading.take() {
@@ -122,7 +129,8 @@ impl StyleTransfer {
         }
     }
 
-    fn order(&self, running: &Running) -> Result<Loading> {
+    fn order(&self, running: &mut Running) -> Result<Loading> {
+        let stale = running.stale.take();
         let (wanted, key) = (&running.wanted, &running.key);
         let info = running.painter.as_ref().and_then(Painter::info).cloned().context("no caps yet")?;
         let settings = self.settings();
@@ -132,7 +140,7 @@ impl StyleTransfer {
             true => Settings { inference_size: settings.inference_size, ..running.loaded.clone() },
             false => settings,
         };
-        self.load_beside(wanted.clone(), info, settings)
+        self.load_beside(wanted.clone(), info, settings, stale)
     }
 
     /// Reads from the settings what should be running; another style of the same model is taken up at once.
@@ -171,8 +179,8 @@ impl StyleTransfer {
 
     fn take_up(&self, running: &mut Running, loading: Loading) {
         if loading.key != running.wanted {
-            // Something else is wanted by now.
-            drop(loading.answer());
+            // Something else is wanted by now, but perhaps of the same session.
+            running.stale = loading.answer().ok();
             return;
         }
         let (key, loaded) = (loading.key.clone(), loading.settings.clone());

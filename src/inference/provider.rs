@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch};
 
+pub mod slow;
+
 /// Arithmetic of the inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
@@ -193,6 +195,8 @@ pub const PROVIDERS: &[Provider] = &[
         preparation: Preparation::Seconds,
         build: |o| ep::CANN::default().with_device_id(o.device_id).build(),
     },
+    #[cfg(test)]
+    slow::ROW,
 ];
 
 /// The provider that every build of the runtime has.
