@@ -2,7 +2,7 @@
 import argparse
 import importlib
 
-COMMANDS = ("train", "export", "quantize", "evaluate", "everything")
+COMMANDS = ("train", "export", "quantize", "evaluate", "compare", "everything")
 
 
 def main():

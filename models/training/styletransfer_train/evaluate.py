@@ -5,7 +5,6 @@ painter that textures flat surroundings has a border score above 1 without any l
 part of a larger painting instead: 1 means that the border does not show.
 """
 import json
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from . import measures
+from .clips import read_clip
 from .data import load_painting, load_picture, to_tensor
 from .perceptual import Vgg16
 from .runner import Model
@@ -40,8 +40,9 @@ def run(args):
     vgg = Vgg16(args.vgg, depth)
     lpips = measures.Lpips(args.lpips, vgg) if args.lpips else None
     photos = [load_picture(p, width=640) for p in args.photos]
-    clips = [read_clip(p, args.frames) for p in args.clips]
-    rows = [_row(model, args, vgg, lpips, photos, clips) for model in models]
+    clips = [read_clip(p, args.frames, width=640) for p in args.clips]
+    motions = [measures.motion(clip) for clip in clips]
+    rows = [_row(model, args, vgg, lpips, photos, clips, motions) for model in models]
     for row, milliseconds in zip(rows, _times(models, args.rounds)):
         row["milliseconds"] = milliseconds
         row["share_of_first"] = milliseconds / rows[0].get("milliseconds", milliseconds)
@@ -50,27 +51,7 @@ def run(args):
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def read_clip(path, frames, width=640):
-    """The first frames of a video, scaled to `width`: list of `[1, 3, H, W]`."""
-    scale = f"scale={width}:-4"
-    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), "-frames:v", str(frames), "-vf", scale, "-f", "image2pipe", "-c:v", "ppm", "-"]
-    try:
-        data = subprocess.run(command, check=True, capture_output=True).stdout
-    except FileNotFoundError:
-        raise SystemExit("ffmpeg is not installed: it reads the clips") from None
-    except subprocess.CalledProcessError as error:
-        raise SystemExit(f"{path}: ffmpeg cannot read it ({error.stderr.decode().strip()})") from None
-    pictures = []
-    while data:
-        _, size, _, rest = data.split(b"\n", 3)
-        w, h = (int(v) for v in size.split())
-        pixels = np.frombuffer(rest[: w * h * 3], np.uint8).reshape(h, w, 3)
-        pictures.append(torch.from_numpy(pixels.transpose(2, 0, 1) / np.float32(255))[None])
-        data = rest[w * h * 3 :]
-    return pictures
-
-
-def _row(model, args, vgg, lpips, photos, clips):
+def _row(model, args, vgg, lpips, photos, clips, motions):
     targets = None
     if model.painting:
         targets = measures.style_targets(vgg, to_tensor(load_painting(model.painting, args.painting_size))[None])
@@ -88,8 +69,8 @@ def _row(model, args, vgg, lpips, photos, clips):
     }
     if clips:
         shown = [[model(frame) for frame in clip] for clip in clips]
-        row["warping_error"] = float(np.mean([measures.warping_error(c, s) for c, s in zip(clips, shown)]))
-        row["input_warping_error"] = float(np.mean([measures.warping_error(c, c) for c in clips]))
+        row["warping_error"] = float(np.mean([measures.warping_error(m, s) for m, s in zip(motions, shown)]))
+        row["input_warping_error"] = float(np.mean([measures.warping_error(m, c) for m, c in zip(motions, clips)]))
         photos, painted = photos + [c[0] for c in clips], painted + [s[0] for s in shown]
     patches = [measures.flat_patches(x) for x in photos]
     row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(painted, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])

@@ -44,24 +44,38 @@ class Lpips:
         return total
 
 
-def warping_error(frames, painted):
-    """E_warp after Lai et al. 2018: flow of OpenCV's DIS on the input, non-occluded pixels, squared differences summed
-    over the channels; pairs with more than half occluded (cuts) are left out. Lists of `[1, 3, H, W]`."""
+def motion(frames):
+    """Of every frame but the first, list of `[1, 3, H, W]`: OpenCV's DIS to the frame before, `[H, W, 2]`, and where that
+    frame shows the same, `[H, W]`; None where more than half is occluded (a cut)."""
     import cv2
 
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
-    grey = [(lightness(f)[0].numpy() * 255).astype(np.uint8) for f in frames]
+    grey = [(lightness(f)[0] * 255).round().byte().numpy() for f in frames]
+    pairs = []
+    for before, after in zip(grey, grey[1:]):
+        back = dis.calc(after, before, None)
+        visible = _visible(back, dis.calc(before, after, None))
+        pairs.append((back, visible) if visible.mean() >= 0.5 else None)
+    return pairs
+
+
+def warping_error(motion, painted):
+    """E_warp after Lai et al. 2018: squared differences along the film's `motion`, summed over the channels, mean of the
+    pixels that are not occluded. NaN if there is no pair."""
     errors = []
-    for i in range(1, len(frames)):
-        back, forth = dis.calc(grey[i], grey[i - 1], None), dis.calc(grey[i - 1], grey[i], None)
-        visible = _visible(back, forth)
-        if visible.mean() < 0.5:
-            continue
-        warped = _remap(painted[i - 1][0].permute(1, 2, 0).numpy(), back)
-        difference = ((warped - painted[i][0].permute(1, 2, 0).numpy()) ** 2).sum(2)
-        errors.append(float((difference * visible).sum() / visible.sum()))
+    for pair, before, after in zip(motion, painted, painted[1:]):
+        if pair:
+            warped = _remap(before[0].permute(1, 2, 0).numpy(), pair[0])
+            difference = ((warped - after[0].permute(1, 2, 0).numpy()) ** 2).sum(2)
+            errors.append(float((difference * pair[1]).sum() / pair[1].sum()))
     return float(np.mean(errors)) if errors else float("nan")
+
+
+def detail(picture):
+    """Mean absolute Laplacian of `[1, 3, H, W]`."""
+    inside, around = picture[:, :, 1:-1, 1:-1], picture[:, :, :-2, 1:-1] + picture[:, :, 2:, 1:-1] + picture[:, :, 1:-1, :-2] + picture[:, :, 1:-1, 2:]
+    return float((around - 4 * inside).abs().mean())
 
 
 def _remap(image, flow):

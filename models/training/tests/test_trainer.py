@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner  # noqa: E402
+from styletransfer_train.clips import read_clip, read_raw  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
 from styletransfer_train.imported import generator_of  # noqa: E402
@@ -321,8 +323,82 @@ class MeasuresTest(unittest.TestCase):
         texture = torch.nn.functional.interpolate(torch.rand(1, 3, 40, 60), size=(160, 240), mode="bicubic", align_corners=False).clamp(0, 1)
         frames = [texture[:, :, :, i : i + 200] for i in range(0, 20, 4)]
         still = [frames[0]] * 5
-        self.assertLess(measures.warping_error(frames, frames), 0.002)
-        self.assertGreater(measures.warping_error(frames, still), 10 * measures.warping_error(frames, frames))
+        motion = measures.motion(frames)
+        self.assertLess(measures.warping_error(motion, frames), 0.002)
+        self.assertGreater(measures.warping_error(motion, still), 10 * measures.warping_error(motion, frames))
+
+
+class CompareTest(unittest.TestCase):
+    """A pan; a painting of it that flickers; one of half the flicker; and a blurred one."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        generator = torch.Generator().manual_seed(5)
+        noise = lambda *shape: torch.rand(1, 3, *shape, generator=generator)
+        texture = torch.nn.functional.interpolate(noise(30, 40), size=(120, 160), mode="bicubic", align_corners=False).clamp(0.1, 0.9)
+        pan = [texture[:, :, :96, i : i + 128] for i in range(0, 18, 3)]
+        flicker = [0.2 * (noise(1, 1) - 0.5) for _ in pan]
+        self.raw = [f + e for f, e in zip(pan, flicker)]
+        films = {
+            "input": pan,
+            "raw": self.raw,
+            "half": [f + e / 2 for f, e in zip(pan, flicker)],
+            "blurred": [torch.nn.functional.avg_pool2d(f, 3, stride=1, padding=1, count_include_pad=False) for f in self.raw],
+        }
+        for name, film in films.items():
+            frames = [(f[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy().tobytes() for f in film]
+            (self.folder / f"{name}.rgb").write_bytes(b"".join(frames))
+        write_vgg(self.folder / "vgg.npz")
+        np.savez(self.folder / "lpips.npz", **{f"lin{i}": np.full(CHANNELS[i + 1], 0.1, np.float32) for i in range(5)})
+
+    def compare(self, *names, size="128x96", more=(), check=True):
+        given = [self.folder / f"{name}.rgb" for name in names]
+        return trainer("compare", *given, "--size", size, "--json", self.folder / "out.json", *more, check=check)
+
+    def test_a_film_against_its_reference(self):
+        done = self.compare("raw", "half", "blurred", "input", more=["--vgg", self.folder / "vgg.npz", "--lpips", self.folder / "lpips.npz", "--every", 2])
+        same, half, blurred, steady = json.loads((self.folder / "out.json").read_text())
+        self.assertEqual((same["psnr"], same["sharpness"]), (None, 1.0))
+        self.assertLess(same["lpips"], 1e-6)
+        self.assertAlmostEqual(half["sharpness"], 1, delta=0.02)
+        self.assertLess(blurred["sharpness"], 0.8)
+        self.assertGreater(blurred["lpips"], 0.005)
+        self.assertGreater(steady["lpips"], half["lpips"])
+        self.assertTrue(25 < half["psnr"] < 40, half)
+        self.assertIn("| blurred |", done.stdout)
+
+    def test_gain_is_what_is_taken_off_the_flicker(self):
+        try:
+            import cv2  # noqa: F401
+        except ImportError:
+            self.skipTest("OpenCV is not installed")
+        self.compare("raw", "half", more=["--of", self.folder / "input.rgb"])
+        raw, half = json.loads((self.folder / "out.json").read_text())
+        self.assertEqual(raw["gain"], 0)
+        self.assertAlmostEqual(half["gain"], 0.75, delta=0.05)
+
+    def test_what_does_not_fit_is_refused_by_name(self):
+        (self.folder / "short.rgb").write_bytes((self.folder / "raw.rgb").read_bytes()[: 3 * 128 * 96])
+        cases = [
+            (("raw", "half"), "129x96", (), ("raw.rgb", "129x96", "--size")),
+            (("raw", "half"), "large", (), ("--size", "'large'")),
+            (("raw", "short"), "128x96", (), ("short.rgb", "1 frames", "6 frames")),
+            (("raw", "half"), "128x96", ("--lpips", "lin.npz"), ("--vgg",)),
+        ]
+        for names, size, more, words in cases:
+            done = self.compare(*names, size=size, more=more, check=False)
+            self.assertNotEqual(done.returncode, 0, words)
+            self.assertNotIn("Traceback", done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+
+    def test_a_video_is_read_as_raw_frames_are(self):
+        if not shutil.which("ffmpeg"):
+            self.skipTest("ffmpeg is not installed")
+        raw, video = self.folder / "raw.rgb", self.folder / "raw.mkv"
+        subprocess.run(["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "128x96", "-i", raw, "-c:v", "ffv1", "-pix_fmt", "bgr0", video], check=True)
+        for a, b in zip(read_raw(raw, (128, 96)), read_clip(video)):
+            self.assertTrue(torch.equal(a, b))
 
 
 class MixTest(unittest.TestCase):
