@@ -124,14 +124,19 @@ impl Search {
         for (index, vector) in self.patches.iter().enumerate() {
             let (x, y) = (place(index % columns, width), place(index / columns, new.height()));
             let window = Window::at(old, x as f32 + vector[0], y as f32 + vector[1]);
-            for (row, tent) in TENT.iter().enumerate() {
-                let start = (y + row) * width + x;
-                let off = (window.row(simd, old, row) - eight(simd, new.run(x as isize, (y + row) as isize))).abs();
-                let weight = eight(simd, &TENT) * *tent / off.max(1.0);
-                add(simd, &mut weights[start..], weight);
-                add(simd, &mut across[start..], weight * vector[0]);
-                add(simd, &mut down[start..], weight * vector[1]);
-            }
+            window.rows(
+                simd,
+                old,
+                #[inline(always)]
+                |row, there| {
+                    let start = (y + row) * width + x;
+                    let off = (there - eight(simd, new.run(x as isize, (y + row) as isize))).abs();
+                    let weight = eight(simd, &TENT) * TENT[row] / off.max(1.0);
+                    add(simd, &mut weights[start..], weight);
+                    add(simd, &mut across[start..], weight * vector[0]);
+                    add(simd, &mut down[start..], weight * vector[1]);
+                },
+            );
         }
         for (vector, ((weight, x), y)) in self.flow.vectors.iter_mut().zip(weights.iter().zip(across).zip(down)) {
             *vector = [*x / weight, *y / weight];

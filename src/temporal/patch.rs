@@ -14,8 +14,8 @@ const AREA: f32 = (PATCH * PATCH) as f32;
 const ITERATIONS: usize = 12;
 /// A patch that moved farther than this from where its search began has got lost.
 const LOST: f32 = PATCH as f32;
-/// A step shorter than this, in pixels, is the last one.
-const CLOSE: f32 = 0.1;
+/// Vectors that differ by less, in pixels, are as good as the same.
+const CLOSE: f32 = 0.06;
 /// Less gradient than this, squared and summed over a patch, is flat: its motion is what is around it.
 const FLAT: f32 = 40.0;
 
@@ -53,7 +53,8 @@ struct Fit {
 pub struct Window {
     x: isize,
     y: isize,
-    weights: [f32; 4],
+    across: f32,
+    down: f32,
 }
 
 impl Window {
@@ -63,19 +64,32 @@ impl Window {
         let limit = |v: f32, side: usize| v.clamp(1.0 - PAD as f32, (side + PAD - PATCH) as f32 - 2.0);
         let (x, y) = (limit(x, plane.width()), limit(y, plane.height()));
         let (left, top) = (floor(x), floor(y));
-        let (fx, fy) = (x - left as f32, y - top as f32);
-        let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
-        Self { x: left as isize, y: top as isize, weights }
+        Self { x: left as isize, y: top as isize, across: x - left as f32, down: y - top as f32 }
     }
 
-    /// Its row number `row`.
+    /// Gives `each` of its rows.
     #[inline(always)]
-    pub fn row<S: Simd>(&self, simd: S, plane: &Plane, row: usize) -> f32x8<S> {
-        let (x, y, [a, b, c, d]) = (self.x, self.y + row as isize, self.weights);
-        let above = eight(simd, plane.run(x + 1, y)).mul_add(b, eight(simd, plane.run(x, y)) * a);
-        let below = eight(simd, plane.run(x + 1, y + 1)).mul_add(d, eight(simd, plane.run(x, y + 1)) * c);
-        above + below
+    pub fn rows<S: Simd>(&self, simd: S, plane: &Plane, mut each: impl FnMut(usize, f32x8<S>)) {
+        let mut above = self.line(simd, plane, 0);
+        for row in 0..PATCH {
+            let below = self.line(simd, plane, row + 1);
+            each(row, below.mul_add(self.down, above * (1.0 - self.down)));
+            above = below;
+        }
     }
+
+    /// Between the columns of a row of pixels.
+    #[inline(always)]
+    fn line<S: Simd>(&self, simd: S, plane: &Plane, row: usize) -> f32x8<S> {
+        let run: &[f32; PATCH + 1] = plane.run(self.x, self.y + row as isize);
+        part(simd, run, 1).mul_add(self.across, part(simd, run, 0) * (1.0 - self.across))
+    }
+}
+
+/// Eight of a few more.
+#[inline(always)]
+fn part<S: Simd>(simd: S, run: &[f32], from: usize) -> f32x8<S> {
+    f32x8::from_slice(simd, &run[from..from + LANES])
 }
 
 impl Template {
@@ -86,12 +100,13 @@ impl Template {
         let (mut pixels, mut dx, mut dy) = (zero, zero, zero);
         let none = f32x8::splat(simd, 0.0);
         let (mut xx, mut xy, mut yy, mut sx, mut sy) = (none, none, none, none, none);
+        let line = |row: usize| -> &[f32; PATCH + 2] { plane.run(x as isize - 1, (y + row) as isize - 1) };
+        let (mut above, mut here) = (line(0), line(1));
         for row in 0..PATCH {
-            let (left, top) = (x as isize, (y + row) as isize);
-            let run = |x: isize, y: isize| -> &[f32; PATCH] { plane.run(x, y) };
-            let gx = (eight(simd, run(left + 1, top)) - eight(simd, run(left - 1, top))) * 0.5;
-            let gy = (eight(simd, run(left, top + 1)) - eight(simd, run(left, top - 1))) * 0.5;
-            pixels[row] = *run(left, top);
+            let below = line(row + 2);
+            let gx = (part(simd, here, 2) - part(simd, here, 0)) * 0.5;
+            let gy = (part(simd, below, 1) - part(simd, above, 1)) * 0.5;
+            pixels[row].copy_from_slice(&here[1..=PATCH]);
             gx.store_array(&mut dx[row]);
             gy.store_array(&mut dy[row]);
             xx = gx.mul_add(gx, xx);
@@ -99,6 +114,7 @@ impl Template {
             yy = gy.mul_add(gy, yy);
             sx += gx;
             sy += gy;
+            (above, here) = (here, below);
         }
         let (sx, sy) = (sx.reduce_sum(), sy.reduce_sum());
         let (xx, xy, yy) = (xx.reduce_sum(), xy.reduce_sum(), yy.reduce_sum());
@@ -111,13 +127,18 @@ impl Template {
         let window = Window::at(old, self.x + vector[0], self.y + vector[1]);
         let none = f32x8::splat(simd, 0.0);
         let (mut bx, mut by, mut sum, mut squares) = (none, none, none, none);
-        for row in 0..PATCH {
-            let off = window.row(simd, old, row) - eight(simd, &self.pixels[row]);
-            bx = off.mul_add(eight(simd, &self.dx[row]), bx);
-            by = off.mul_add(eight(simd, &self.dy[row]), by);
-            sum += off;
-            squares = off.mul_add(off, squares);
-        }
+        window.rows(
+            simd,
+            old,
+            #[inline(always)]
+            |row, there| {
+                let off = there - eight(simd, &self.pixels[row]);
+                bx = off.mul_add(eight(simd, &self.dx[row]), bx);
+                by = off.mul_add(eight(simd, &self.dy[row]), by);
+                sum += off;
+                squares = off.mul_add(off, squares);
+            },
+        );
         let (sum, squares) = (sum.reduce_sum(), squares.reduce_sum());
         let (bx, by) = (bx.reduce_sum(), by.reduce_sum());
         let (bx, by) = (bx - self.sums[0] * sum / AREA, by - self.sums[1] * sum / AREA);
@@ -131,7 +152,7 @@ impl Template {
         let [Some(mut best), ..] = candidates else { return [0.0; 2] };
         let mut fit = self.fit(simd, old, best);
         for other in candidates[1..].iter().flatten() {
-            if distance(*other, best) > 0.1 {
+            if distance(*other, best) > CLOSE {
                 let rival = self.fit(simd, old, *other);
                 if rival.error < fit.error {
                     (best, fit) = (*other, rival);
@@ -144,15 +165,14 @@ impl Template {
             if distance(next, start) > LOST {
                 return start;
             }
+            if distance(next, best) < CLOSE {
+                return next;
+            }
             let moved = self.fit(simd, old, next);
             if moved.error >= fit.error {
                 break;
             }
-            let close = distance(next, best) < CLOSE;
             (best, fit) = (next, moved);
-            if close {
-                break;
-            }
         }
         best
     }
