@@ -227,10 +227,10 @@ impl Stylizer {
         controls: Controls,
     ) -> Result<Outcome> {
         let (ahead, recurrent, canvas) = (self.begin(controls), self.is_recurrent(), self.canvas());
-        self.fill_input(image)?;
         if !std::mem::take(&mut self.observed) {
             self.stabilizer.observe(seen, controls.smoothing);
         }
+        self.fill_input(image)?;
         if recurrent {
             self.feed_back()?;
         }

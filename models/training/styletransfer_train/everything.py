@@ -25,6 +25,8 @@ SMALLEST_PAINTING = 400
 
 BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--palette-weight", 1.2, "--tone-weight", 1.5, "--flat-weight", 25, "--variation-weight", 0.7, "--stability-weight", 130, "--grid-weight", 6000)
 """Of the losses of the eight styles (content: one for each), as the live model had it last."""
+GAN_BALANCE = ("--content-weight", 0.6, "--palette-weight", 0.5, "--tone-weight", 0.8, "--flat-weight", 25, "--variation-weight", 1, "--stability-weight", 110, "--grid-weight", 4000)
+"""The same of the GAN style."""
 
 FULL = {"live": 12000, "fine": 10000, "van-gogh": 6000}
 SMOKE = {"live": 3, "fine": 2, "van-gogh": 2}
@@ -52,7 +54,7 @@ def _run_arguments(args, name):
     if args.held_out:
         given += ["--held-out", *args.held_out]
     if name == GAN_STYLE:
-        given += ["--recipe", "gan", "--name", GAN_STYLE, "--painting", *_van_goghs(styles)]
+        given += [*GAN_BALANCE, "--recipe", "gan", "--name", GAN_STYLE, "--painting", *_van_goghs(styles)]
     else:
         given += [*BALANCE, "--size", name, "--name", *STYLES, "--painting", *(styles / file for file in STYLES.values())]
     if args.smoke:

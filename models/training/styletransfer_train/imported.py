@@ -1,7 +1,7 @@
 """An exported ONNX file back as weights to train on: what `--start` takes beside checkpoints.
 
 The norms stay folded: they are read as norms that change nothing, so `--frozen-share 1` belongs to it. The tail is read
-back exactly: the sub-pixel convolution that export writes holds the small kernel several times over.
+back exactly: a sub-pixel convolution that export writes holds the small kernel several times over.
 """
 import torch
 
@@ -62,6 +62,10 @@ def _weights(name, layer, tables, path):
         yield "norm.running_var", torch.ones(cout) - layer.norm.eps
     elif kind == "ResizeConv":
         styles, cout, cin = layer.style_weight.shape[:3]
+        if table("weight").shape == (cout, cin, 3, 3):
+            yield "style_weight", table("weight")
+            yield "style_bias", table("bias")
+            return
         yield "style_weight", _small_kernel(table("weight").reshape(styles, cout, 2, 2, cin, 3, 3))
         yield "style_bias", table("bias").reshape(styles, cout, 4)[..., 0]
 

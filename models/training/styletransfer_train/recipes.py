@@ -3,6 +3,7 @@
 Perceptual: Johnson, Alahi and Fei-Fei 2016, for one or several paintings. GAN: a patch discriminator with least-squares
 loss (Mao et al. 2017) against a set of paintings and a content loss, as CartoonGAN (Chen et al. 2018) does, and a style
 loss against the set, as AnimeGAN (Chen et al. 2019) adds: without it this light generator changes colours and no strokes.
+Both lay the colours of the paintings along the lightness of the photos (see `palette`).
 """
 import torch
 from torch import nn
@@ -30,8 +31,7 @@ class Perceptual:
         self.content_weights = torch.tensor(each, device=args.device)
         paintings = [load_painting(path, args.painting_size) for path in args.painting]
         self.targets = _grams(paintings, vgg, args.device)
-        scale = Scale(to_tensor(p)[None] for p in photos.images)
-        self.palette = Palette([to_tensor(p)[None].to(args.device) for p in paintings], scale)
+        self.palette = _palette([to_tensor(p)[None] for p in paintings], photos, args.device)
 
     def terms(self, photo, painted, style, _rng):
         features = self.vgg(interior(painted))
@@ -40,8 +40,7 @@ class Perceptual:
         return {
             "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
             "content": (self.content_weights[style] * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER])).mean(),
-            "palette": self.args.palette_weight * self.palette.color_loss(interior(painted), interior(photo), style),
-            "tone": self.args.tone_weight * self.palette.tone_loss(interior(painted), interior(photo), style),
+            **_colors(self.args, self.palette, painted, photo, style),
         }
 
     def state(self):
@@ -49,6 +48,18 @@ class Perceptual:
 
     def load(self, _state):
         """Nothing of its own is trained."""
+
+
+def _palette(paintings, photos, device):
+    return Palette([p.to(device) for p in paintings], Scale(to_tensor(p)[None] for p in photos.images))
+
+
+def _colors(args, palette, painted, photo, style):
+    painted, photo = interior(painted), interior(photo)
+    return {
+        "palette": args.palette_weight * palette.color_loss(painted, photo, style),
+        "tone": args.tone_weight * palette.tone_loss(painted, photo, style),
+    }
 
 
 def _grams(paintings, vgg, device):
@@ -63,15 +74,16 @@ class Gan:
 
     styles = 1
 
-    def __init__(self, args, vgg, _photos):
+    def __init__(self, args, vgg, photos):
         self.args, self.vgg = args, vgg
         paintings = [load_painting(p, args.painting_size) for p in args.painting]
+        self.palette = _palette([_side_by_side(paintings)], photos, args.device)
         self.paintings = Crops(paintings, largest=args.painting_size)
         self.target = {k: t.mean(0, keepdim=True) for k, t in _grams(paintings, vgg, args.device).items()}
         self.discriminator = Discriminator().to(args.device)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
 
-    def terms(self, photo, painted, _style, rng):
+    def terms(self, photo, painted, style, rng):
         real = self.paintings.batch(rng, len(photo), photo.shape[2]).to(photo.device)
         self._learn(real, painted.detach())
         features = self.vgg(interior(painted), until=GAN_CONTENT_LAYER)
@@ -82,6 +94,7 @@ class Gan:
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
             "style": self.args.set_style_weight * style_loss(features, self.target),
             "content": self.args.content_weight[0] * content_loss(features[GAN_CONTENT_LAYER], wanted).mean(),
+            **_colors(self.args, self.palette, painted, photo, style),
         }
 
     def _learn(self, real, fake):
@@ -98,6 +111,13 @@ class Gan:
     def load(self, state):
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["discriminator_optimizer"])
+
+
+def _side_by_side(paintings):
+    """The set as one painting, `[1, 3, H, W]`: as high as the least high."""
+    tensors = [to_tensor(p) for p in paintings]
+    height = min(t.shape[1] for t in tensors)
+    return torch.cat([t[:, :height] for t in tensors], 2)[None]
 
 
 class Discriminator(nn.Sequential):
