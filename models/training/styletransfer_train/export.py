@@ -20,6 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--painting", nargs="+", default=[], help="title, artist and year of each style's painting, in the order of the styles (default: as in the .onnx)")
     parser.add_argument("--margin", type=int, default=44, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--tail", choices=("resize", "sub-pixel"), default="resize", help="what doubles the size first: resize is faster on ONNX Runtime's CPU provider, sub-pixel on OpenVINO")
+    parser.add_argument("--average", nargs=2, metavar=("OTHER", "SHARE"), help="a checkpoint or .onnx that was trained on from this one (or this one from it), and its share in the weights: between the two (Wortsman et al. 2022)")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
@@ -31,6 +32,8 @@ def run(args):
     if args.painting and len(args.painting) != len(styles) or not args.painting and "styletransfer.paintings" not in known:
         raise SystemExit(f"--painting: {args.checkpoint} has {len(styles)} style(s) ({', '.join(styles)}), but {len(args.painting)} painting(s) are named")
     generator.margin = args.margin
+    if args.average:
+        _average(generator, *args.average)
     resized = args.tail == "resize"
     change = {"change": by_transposes} if resized else {}
     write(Folded(generator, resized).eval(), args.onnx, {**known, **_metadata(args)}, **change)
@@ -46,6 +49,21 @@ def _source(path):
     generator = Generator(**state["config"]).eval()
     generator.load_state_dict(state["generator"])
     return generator, {"styletransfer.styles": ",".join(state["styles"]), "styletransfer.steps": str(state["step"])}
+
+
+def _average(generator, path, share):
+    """Moves the weights towards those of another generator of the same shape."""
+    try:
+        share = float(share)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise SystemExit("--average: expected a share from 0 to 1 after the file")
+    state, other = generator.state_dict(), _source(path)[0].state_dict()
+    different = [name for name, value in state.items() if name not in other or other[name].shape != value.shape]
+    if different:
+        raise SystemExit(f"--average: {path} has no '{different[0]}' of the shape {list(state[different[0]].shape)}")
+    generator.load_state_dict({k: v.lerp(other[k], share) if v.is_floating_point() else v for k, v in state.items()})
 
 
 def write(folded, path, metadata, change=lambda model: None):

@@ -148,6 +148,10 @@ class TrainerTest(unittest.TestCase):
         metadata = [{p.key: p.value for p in m.metadata_props} for m in models]
         self.assertEqual(metadata[0], metadata[2])
         self.assertEqual(metadata[1]["styletransfer.margin"], "40")
+        half = trainer("export", self.model, again, "--average", other, 0.5)
+        self.assertIn("640x360", half.stdout)
+        for wrong, word in (((ROOT / "models/live.onnx", 0.5), "style_"), ((other, 2), "from 0 to 1")):
+            self.assertIn(word, trainer("export", self.model, again, "--average", *wrong, check=False).stderr)
         refused = trainer("export", self.two / "checkpoint.pt", again, check=False)
         self.assertIn("--painting", refused.stderr)
 
