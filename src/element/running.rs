@@ -120,7 +120,9 @@ impl StyleTransfer {
         {
             self.take_up(running, loading);
         }
-        if running.wanted != running.key && running.loading.is_none() {
+        if running.wanted == running.key {
+            running.stale = None;
+        } else if running.loading.is_none() {
             let ordered = self.order(running);
             match ordered {
                 Ok(loading) => running.loading = Some(loading),
