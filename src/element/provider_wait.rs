@@ -50,7 +50,7 @@ impl Play {
         self.element.property("active-provider")
     }
 
-    fn frames_until(&mut self, what: impl Fn(&Self) -> bool) {
+    fn frames_until(&mut self, mut what: impl FnMut(&Self) -> bool) {
         let started = std::time::Instant::now();
         while !what(self) {
             assert!(started.elapsed().as_secs() < 60, "nothing happened for a minute");
@@ -112,12 +112,12 @@ fn a_provider_that_cannot_be_had_after_all_leaves_the_other_at_work() {
     play.frame();
     slow::end(End::Impossible);
     let mut told = (vec![], vec![]);
-    while told.1.is_empty() {
-        play.frame();
+    play.frames_until(|play| {
         let (progress, warnings) = play.told();
         told.0.extend(progress);
         told.1.extend(warnings);
-    }
+        !told.1.is_empty()
+    });
     (0..5).for_each(|_| drop(play.frame()));
     assert_eq!(play.provider(), meanwhile);
     assert_eq!(kinds(&told.0), [gst::ProgressType::Start, gst::ProgressType::Error], "{told:?}");
@@ -160,9 +160,7 @@ fn caps_and_style_that_change_meanwhile_do_not_prepare_it_again() {
 fn stopping_meanwhile_tells_what_it_waits_for() {
     let mut play = Play::new("");
     play.frame();
-    while slow::begun() == 0 {
-        play.frame();
-    }
+    play.frames_until(|_| slow::begun() > 0);
     let bus = play.bus.clone();
     let opener = std::thread::spawn(move || {
         let limit = gst::ClockTime::from_seconds(60);

@@ -88,9 +88,14 @@ impl Running {
         self.painter.as_ref().is_some_and(|p| p.stylizer().generator().contract().recurrent.is_some())
     }
 
-    /// Whether a provider is being prepared while another computes.
+    /// Whether a provider is to take over from the one that computes meanwhile.
+    fn is_promised(&self) -> bool {
+        self.wanted.waited && !self.key.waited
+    }
+
+    /// Whether that one is being prepared.
     pub fn prepares(&self) -> bool {
-        self.wanted.waited && !self.key.waited && self.loading.as_ref().is_some_and(|loading| !loading.is_finished())
+        self.is_promised() && self.loading.as_ref().is_some_and(|loading| !loading.is_finished())
     }
 
     /// Waits for whatever is still loading: no thread may be inside the runtime when the process ends.
@@ -172,7 +177,7 @@ impl StyleTransfer {
 
     /// The old painter goes on, until something else is wanted.
     fn stay(&self, running: &mut Running, problem: &anyhow::Error) {
-        if running.wanted.waited && !running.key.waited {
+        if running.is_promised() {
             self.announce(gst::ProgressType::Error, "the provider cannot be had; the one that computes goes on");
         }
         running.key = running.wanted.clone();

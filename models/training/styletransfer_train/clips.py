@@ -26,13 +26,13 @@ def read_clip(path, frames=None, width=None):
     return pictures
 
 
-def read_raw(path, size):
-    """All frames of a file of raw RGB bytes, `size` = (width, height): list of `[1, 3, H, W]` in 0..1."""
+def read_raw(path, size, frames=None):
+    """The first frames (default: all) of a file of raw RGB bytes, `size` = (width, height): list of `[1, 3, H, W]` in 0..1."""
     width, height = size
     data = np.frombuffer(Path(path).read_bytes(), np.uint8)
     if not len(data) or len(data) % (width * height * 3):
         raise SystemExit(f"{path}: {len(data)} bytes are no whole number of {width}x{height} RGB frames; see --size")
-    return [_picture(frame) for frame in data.reshape(-1, height, width, 3)]
+    return [_picture(frame) for frame in data.reshape(-1, height, width, 3)[:frames]]
 
 
 def _picture(pixels):

@@ -33,7 +33,7 @@ def run(args):
         raise SystemExit("--lpips and --vgg: LPIPS needs both")
     reference, *others = films = [_read(path, args) for path in args.films]
     of = _read(args.of, args) if args.of else None
-    for path, film in zip([*args.films[1:], *([args.of] if of else [])], [*others, *([of] if of else [])]):
+    for path, film in [*zip(args.films[1:], others), *([(args.of, of)] if of else [])]:
         _check(path, film, args.films[0], reference)
     motion = measures.motion(of) if of else None
     lpips = measures.Lpips(args.lpips, Vgg16(args.vgg, "relu5_3")) if args.lpips else None
@@ -51,7 +51,7 @@ def _read(path, args):
         width, height = (int(v) for v in (args.size or "").split("x"))
     except ValueError:
         raise SystemExit(f"--size: raw RGB needs WIDTHxHEIGHT, found '{args.size or ''}'") from None
-    return read_raw(path, (width, height))[: args.frames]
+    return read_raw(path, (width, height), args.frames)
 
 
 def _check(path, film, first, reference):

@@ -27,6 +27,13 @@ def generator_of(path):
     return generator, metadata
 
 
+def weights_of(path, device="cpu"):
+    """The state of the generator in a checkpoint.pt or an exported .onnx."""
+    if str(path).endswith(".onnx"):
+        return generator_of(path)[0].state_dict()
+    return torch.load(path, map_location=device)["generator"]
+
+
 def _like(path, tables, margin):
     trunk = _table(tables, "down2.weight", path).shape[0]
     size = next((s for s in SIZES.values() if s["trunk"] == trunk), None)

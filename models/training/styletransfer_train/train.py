@@ -12,7 +12,7 @@ import torch
 
 from .data import Batches, Crops, load_picture, to_image
 from .generator import SIZES, Generator
-from .imported import generator_of
+from .imported import weights_of
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
@@ -64,7 +64,7 @@ def run(args):
         job.load(torch.load(checkpoint, map_location=args.device))
         print(f"resumed from {checkpoint} at step {job.step}")
     elif args.start:
-        job.generator.start_from(_weights_of(args.start, args.device))
+        job.generator.start_from(weights_of(args.start, args.device))
     _forget_after(out / "log.jsonl", job.step)
     with open(out / "log.jsonl", "a", encoding="utf-8") as log, Progress(args.steps, job.step) as progress:
         while job.step < args.steps:
@@ -94,12 +94,6 @@ def _check(args):
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
-
-
-def _weights_of(start, device):
-    if str(start).endswith(".onnx"):
-        return generator_of(start)[0].state_dict()
-    return torch.load(start, map_location=device)["generator"]
 
 
 def _forget_after(log, step):

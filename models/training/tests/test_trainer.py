@@ -359,18 +359,20 @@ class CompareTest(unittest.TestCase):
     """A pan; a painting of it that flickers; one of half the flicker; and a blurred one."""
 
     def setUp(self):
-        self.folder = Path(tempfile.mkdtemp())
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
         generator = torch.Generator().manual_seed(5)
         noise = lambda *shape: torch.rand(1, 3, *shape, generator=generator)
         texture = torch.nn.functional.interpolate(noise(30, 40), size=(120, 160), mode="bicubic", align_corners=False).clamp(0.1, 0.9)
         pan = [texture[:, :, :96, i : i + 128] for i in range(0, 18, 3)]
         flicker = [0.2 * (noise(1, 1) - 0.5) for _ in pan]
-        self.raw = [f + e for f, e in zip(pan, flicker)]
+        raw = [f + e for f, e in zip(pan, flicker)]
         films = {
             "input": pan,
-            "raw": self.raw,
+            "raw": raw,
             "half": [f + e / 2 for f, e in zip(pan, flicker)],
-            "blurred": [torch.nn.functional.avg_pool2d(f, 3, stride=1, padding=1, count_include_pad=False) for f in self.raw],
+            "blurred": [torch.nn.functional.avg_pool2d(f, 3, stride=1, padding=1, count_include_pad=False) for f in raw],
         }
         for name, film in films.items():
             frames = [(f[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy().tobytes() for f in film]
