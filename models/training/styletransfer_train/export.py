@@ -69,6 +69,7 @@ def _average(generator, path, share):
 def write(folded, path, metadata, change=lambda model: None):
     """Writes a `Folded` as an ONNX file; `change` may edit it first."""
     import onnx
+    from onnx import helper
 
     inputs = {"image": torch.zeros(1, 3, 64, 64)}
     if folded.styles > 1:
@@ -82,7 +83,7 @@ def write(folded, path, metadata, change=lambda model: None):
     )
     model = onnx.load(path)
     change(model)
-    onnx.helper.set_model_props(model, metadata)
+    helper.set_model_props(model, metadata)
     onnx.save(model, path)
 
 

@@ -14,9 +14,10 @@ def generator_of(path):
     Refuses a file that `export` did not write.
     """
     import onnx
+    from onnx import numpy_helper
 
     model = onnx.load(path)
-    tables = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
+    tables = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
     metadata = {p.key: p.value for p in model.metadata_props}
     generator = _like(path, tables, int(metadata.get("styletransfer.margin", 36)))
     state = generator.state_dict()
