@@ -9,6 +9,10 @@ use gststyletransfer::temporal::motion::Search;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::temporal::warp::{Canvas, Carrier, Pixel};
+use gststyletransfer::tensor::egress::{all_finite, to_image};
+use gststyletransfer::tensor::ingest::ingest;
+use gststyletransfer::tensor::layout::Format;
+use gststyletransfer::tensor::placement::Placement;
 use gststyletransfer::upsample::{Guided, Light};
 
 const SIZE: (usize, usize) = (640, 360);
@@ -81,5 +85,26 @@ fn upsampling(c: &mut Criterion) {
     }
 }
 
-criterion_group!(stages, temporal, upsampling);
+fn numbers(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pixels and numbers");
+    for size in [SIZE, (1280, 720)] {
+        let (frame, place) = (plane(size, 0.0, 0.0), Placement::centered(size, size));
+        let mut tensor = vec![0f32; 3 * size.0 * size.1];
+        let name = |what: &str| format!("{what} {}x{}", size.0, size.1);
+        group.bench_function(name("ingest"), |b| {
+            b.iter(|| ingest(&image(&frame, size), &mut tensor, &Format::CANONICAL, &place).unwrap())
+        });
+        group.bench_function(name("all finite"), |b| b.iter(|| all_finite(&tensor)));
+        let mut planes = [frame.clone(), frame.clone(), frame.clone()];
+        let shape = Shape { width: size.0, height: size.1, white: 255 };
+        group.bench_function(name("to image"), |b| {
+            b.iter(|| {
+                let [r, g, b] = &mut planes;
+                to_image(&tensor, &place, &mut ImageMut::new([r, g, b], [size.0; 3], shape).unwrap()).unwrap();
+            })
+        });
+    }
+}
+
+criterion_group!(stages, temporal, upsampling, numbers);
 criterion_main!(stages);

@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tensor", &["image"]),
     ("model", &["tensor"]),
     ("style_image", &["image"]),
-    ("inference", &["image", "tensor", "model", "style_image", "log"]),
+    ("inference", &["geometry", "image", "tensor", "model", "style_image", "log"]),
     ("temporal", &["geometry", "image", "lanes", "tensor"]),
     ("stylizer", &["geometry", "image", "style", "tensor", "model", "inference", "temporal"]),
     (

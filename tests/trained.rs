@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::run::{clip, init};
+use common::run::{clip, init, repo};
 use gst::prelude::*;
+use gststyletransfer::inference::config::{ModelSource, SessionConfig};
+use gststyletransfer::inference::session::OrtGenerator;
+use gststyletransfer::inference::{Generator, TensorMut, TensorRef};
 use gststyletransfer::model::embedded::styles;
 
 const WIDTH: usize = 640;
@@ -109,5 +112,39 @@ fn int8_paints_nearly_the_same() {
         let apart = difference(&paint("fp32"), &paint("int8")) * 255.0;
         assert!(apart > 0.02, "{}: no other model painted", style.name);
         assert!(apart < 2.5, "{}: {apart}/255 apart", style.name);
+    }
+}
+
+/// What a generator paints of a picture of waves.
+fn painted(generator: &mut OrtGenerator, (width, height): (usize, usize)) -> Vec<f32> {
+    let TensorMut::F32(input) = generator.input() else { panic!("not f32") };
+    for (i, value) in input.iter_mut().enumerate() {
+        let (x, y) = (i % width, i / width % height);
+        *value = 0.5 + 0.4 * (x as f32 * 0.21 + y as f32 * 0.13 + (i / (width * height)) as f32).sin();
+    }
+    generator.run().unwrap();
+    let TensorRef::F32(output) = generator.output() else { panic!("not f32") };
+    output.to_vec()
+}
+
+#[test]
+fn a_session_made_for_one_size_paints_the_same() {
+    init();
+    for file in ["models/live.onnx", "models/van-gogh.onnx"] {
+        let config = SessionConfig { provider: "cpu".into(), ..SessionConfig::default() };
+        let mut generator = OrtGenerator::load(&ModelSource::File(repo(file)), &config).unwrap();
+        let mut weights = vec![0.0; generator.contract().styles.len()];
+        weights.iter_mut().take(2).for_each(|w| *w = 0.5);
+        for size in [(96, 64), (128, 72), (96, 64)] {
+            generator.bind(size.0, size.1).unwrap();
+            generator.set_style(&weights);
+            let any = painted(&mut generator, size);
+            generator.fit();
+            let one = painted(&mut generator, size);
+            let worst = any.iter().zip(&one).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{file} at {size:?}: {worst}");
+            let spread = any.iter().fold(f32::MIN, |m, v| m.max(*v)) - any.iter().fold(f32::MAX, |m, v| m.min(*v));
+            assert!(spread > 0.2, "{file}: there is something to compare, {spread}");
+        }
     }
 }

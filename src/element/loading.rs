@@ -145,6 +145,7 @@ impl StyleTransfer {
             let this = element.imp();
             let (mut painter, _) = this.load(&theirs, waits)?;
             this.negotiate(&mut painter, &info, &theirs, divisor)?;
+            painter.fit();
             painter.rehearse()?;
             drop(stale);
             Ok(painter)

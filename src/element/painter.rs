@@ -42,6 +42,11 @@ impl Painter {
         self.stylizer.warm_up();
     }
 
+    /// See [`crate::inference::Generator::fit`].
+    pub fn fit(&mut self) {
+        self.stylizer.fit();
+    }
+
     /// The stylizer.
     pub fn stylizer(&self) -> &Stylizer {
         &self.stylizer

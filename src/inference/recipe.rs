@@ -1,4 +1,5 @@
-//! How a session of a model is made: the model as it is, one style of it folded in, or that style in int8.
+//! How a session of a model is made: the model as it is, one style of it folded in, or that style in int8; for any size
+//! or for one.
 //!
 //! Comes in: file, provider and choices. Goes out: a session, or one that is bound to a size.
 
@@ -8,9 +9,11 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::config::{ModelSource, SessionConfig};
+use super::declared::{Sizes, sizes};
 use super::loaded::Loaded;
 use super::provider::{CPU, Options, Preparation, Provider};
 use super::shared::{Shared, session};
+use crate::geometry::Size;
 use crate::model::Contract;
 use crate::model::onnx_edit::with_constant;
 use crate::model::onnx_file::OnnxFile;
@@ -25,18 +28,33 @@ pub(super) struct Recipe {
     pub config: SessionConfig,
     pub file: OnnxFile,
     pub contract: Contract,
+    /// See [`super::declared::symbols`].
+    pub symbols: Vec<String>,
 }
 
 impl Recipe {
-    /// Whether a style at rest has a session of its own.
+    /// Whether a style at rest, or a size, has a session of its own.
     pub fn can_fold(&self) -> bool {
+        let quick = self.provider.preparation == Preparation::Milliseconds;
         match &self.contract.style_weights {
-            Some(weights) => {
-                let quick = self.provider.preparation == Preparation::Milliseconds;
-                weights.element == Element::F32 && quick && matches!(self.file, OnnxFile::Bytes(_))
-            }
-            None => matches!(self.int8(&[]), Ok(Some(_))),
+            Some(weights) => weights.element == Element::F32 && quick && matches!(self.file, OnnxFile::Bytes(_)),
+            None => quick && self.symbols.iter().any(|s| !s.is_empty()) || self.has_int8(&[]),
         }
+    }
+
+    /// Whether such a session is another model than the one for all sizes and styles.
+    pub fn is_other(&self) -> bool {
+        self.contract.style_weights.is_some() || self.has_int8(&[])
+    }
+
+    /// Whether there is an int8 variant for these weights that is to be used.
+    pub fn has_int8(&self, weights: &[f32]) -> bool {
+        matches!(self.int8(weights), Ok(Some(_)))
+    }
+
+    /// What the symbols stand for at a size. The runtime fuses more where it knows that shapes are equal.
+    pub fn sizes(&self, (width, height): Size) -> Sizes {
+        sizes(&self.symbols, &self.contract.input.dims(width, height))
     }
 
     /// The int8 variant for weights that choose one style, if it is to be used and there is one.
@@ -52,15 +70,16 @@ impl Recipe {
         name.map_or(Ok(None), |name| self.source.int8(name, weights.is_empty()))
     }
 
-    /// The model with its style weights as constants, or the style's int8 variant, bound to a size.
-    pub fn folded(&self, weights: &[f32], width: usize, height: usize) -> Result<Loaded> {
-        let int8 = self.int8(weights).and_then(|file| file.map(|f| self.loaded(&f, (width, height))).transpose());
+    /// The model with its style weights as constants, or the style's int8 variant, bound to a size; with `sizes` made
+    /// for that alone.
+    pub fn folded(&self, weights: &[f32], size: Size, sizes: &Sizes) -> Result<Loaded> {
+        let int8 = self.int8(weights).and_then(|file| file.map(|f| self.loaded(&f, size, sizes)).transpose());
         match int8 {
             Ok(Some(loaded)) => return Ok(loaded),
             Ok(None) => {}
             Err(problem) => crate::log::note(&format!("the int8 variant cannot be used: {problem:#}")),
         }
-        self.loaded(&self.constant(weights)?, (width, height))
+        self.loaded(&self.constant(weights)?, size, sizes)
     }
 
     /// The runtime's session for that. Who makes another of the same gets this one as long as it is held.
@@ -69,34 +88,41 @@ impl Recipe {
             Some(int8) => int8,
             None => self.constant(weights)?,
         };
-        commit(self.environment, self.provider, &self.config, &file)
+        commit(self.environment, self.provider, &self.config, &file, &Sizes::new())
     }
 
-    /// The model with its style weights as constants.
+    /// The model with its style weights, if it has any, as constants.
     fn constant(&self, weights: &[f32]) -> Result<OnnxFile> {
-        let (Some(input), OnnxFile::Bytes(bytes)) = (&self.contract.style_weights, &self.file) else {
-            bail!("the model has no style weights to fold")
-        };
-        Ok(OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?))
+        match (&self.contract.style_weights, &self.file) {
+            (None, file) => Ok(file.clone()),
+            (Some(input), OnnxFile::Bytes(bytes)) => {
+                Ok(OnnxFile::Bytes(with_constant(bytes, &input.name, &input.dims, weights)?))
+            }
+            _ => bail!("style weights cannot be folded into a model with external data"),
+        }
     }
 
-    fn loaded(&self, file: &OnnxFile, (width, height): (usize, usize)) -> Result<Loaded> {
-        let session = commit(self.environment, self.provider, &self.config, file)?;
+    fn loaded(&self, file: &OnnxFile, (width, height): Size, sizes: &Sizes) -> Result<Loaded> {
+        let session = commit(self.environment, self.provider, &self.config, file, sizes)?;
         let mut loaded = Loaded::new(session, &self.contract, &self.config)?;
         loaded.bind(&self.contract, width, height)?;
         Ok(loaded)
     }
 }
 
-/// A session of the file on the provider, or one that somebody uses already.
+/// A session of the file on the provider, for these sizes alone if there are any, or one that somebody uses already.
 pub(super) fn commit(
     environment: &Environment,
     provider: &Provider,
     config: &SessionConfig,
     file: &OnnxFile,
+    sizes: &Sizes,
 ) -> Result<Shared> {
-    session(file, provider.name, config, || {
+    session(file, provider.name, config, sizes, || {
         let mut builder = configure(Session::builder(environment)?, provider, config)?;
+        for (symbol, size) in sizes {
+            builder = builder.with_dimension_override(symbol, *size).map_err(plain)?;
+        }
         match file {
             OnnxFile::Bytes(bytes) => Ok(builder.commit_from_memory(bytes)?),
             OnnxFile::WithExternalData(path) => Ok(builder.commit_from_file(path)?),

@@ -1,8 +1,9 @@
 //! A model on ONNX Runtime: from file and choices to a [`Generator`].
 //!
-//! A model of several styles is loaded twice: once with its weights as an input, for the time of a fade, and once
-//! with the weights that are wanted as constants, which the runtime folds into the convolutions: a sixth faster. Where
-//! the provider is faster with 8 bit integers and the style has such a variant, that takes the place of the second.
+//! A model is loaded twice: once as it is, for every size and, where it has several styles, for the time of a fade; and
+//! once for one size, with the weights that are wanted as constants, which the runtime folds into the convolutions: about
+//! a third faster together. Where the provider is faster with 8 bit integers and the style has such a variant, that takes
+//! the place of the second.
 
 use std::thread::JoinHandle;
 
@@ -10,12 +11,13 @@ use anyhow::{Context, Result, anyhow};
 
 use super::choice::Choice;
 use super::config::{ModelSource, SessionConfig};
-use super::declared::settle;
+use super::declared::{Sizes, settle, symbols};
 use super::loaded::Loaded;
 use super::provider::Provider;
 use super::recipe::{Recipe, commit};
 use super::shared::{Shared, lock};
 use super::{Generator, Refusal, TensorMut, TensorRef, library};
+use crate::geometry::Size;
 use crate::model::Contract;
 
 /// A model in an ONNX Runtime session.
@@ -23,23 +25,25 @@ pub struct OrtGenerator {
     recipe: Recipe,
     general: Loaded,
     weights: Vec<f32>,
-    /// Whether a style at rest has a session of its own: asked once, since it may look for files.
+    /// Whether a style at rest, or a size, has a session of its own: asked once, since it may look for files.
     folds: bool,
     /// That session, once it is ready.
     folded: Folded,
+    /// Whether it was made for the size alone, or cannot be.
+    fitted: bool,
     /// Its runtime session, made before a size was known.
     ahead: Option<Shared>,
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
-    size: Option<(usize, usize)>,
+    size: Option<Size>,
     choice: Choice,
 }
 
 enum Folded {
     /// The weights are moving, or this model or provider has no use for it.
     Without,
-    /// On its way, from a thread of its own.
-    Coming(JoinHandle<Result<Loaded>>),
+    /// On its way, from a thread of its own; perhaps one for any size computes meanwhile.
+    Coming(JoinHandle<Result<Loaded>>, Option<Box<Loaded>>),
     /// Paints.
     Ready(Box<Loaded>),
     /// Could not be had: the general session goes on.
@@ -56,18 +60,19 @@ impl OrtGenerator {
         let (file, hints) = source.read()?;
         let mut choice = Choice::new(config)?;
         let (recipe, general) = choice.first(|provider| {
-            let session = commit(environment, provider, config, &file).with_context(|| {
+            let session = commit(environment, provider, config, &file, &Sizes::new()).with_context(|| {
                 format!("{source} on execution provider '{}' ({})", provider.name, provider.hardware)
             })?;
             let contract = settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
+            let symbols = symbols(&lock(&session), &contract);
             let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
             let (source, config, file) = (source.clone(), config.clone(), file.clone());
-            Ok((Recipe { source, environment, provider, config, file, contract }, general))
+            Ok((Recipe { source, environment, provider, config, file, contract, symbols }, general))
         })?;
         let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
         let folds = recipe.can_fold();
-        let (folded, late) = (Folded::Without, vec![]);
-        Ok(Self { choice, recipe, general, weights, folds, folded, ahead: None, late, size: None })
+        let (folded, fitted, late) = (Folded::Without, false, vec![]);
+        Ok(Self { choice, recipe, general, weights, folds, folded, fitted, ahead: None, late, size: None })
     }
 
     /// The row of the table that computes.
@@ -88,7 +93,7 @@ impl OrtGenerator {
         let found = choice.first(|provider| {
             let recipe = Recipe { provider, ..self.recipe.clone() };
             let (contract, config) = (&recipe.contract, &recipe.config);
-            let session = commit(recipe.environment, provider, config, &recipe.file)?;
+            let session = commit(recipe.environment, provider, config, &recipe.file, &Sizes::new())?;
             let mut general = Loaded::new(session, contract, config)?.with_style_weights(contract)?;
             if let Some(input) = &contract.style_weights {
                 general.set_fixed(&input.name, &self.weights);
@@ -104,34 +109,44 @@ impl OrtGenerator {
 
     fn active(&mut self) -> &mut Loaded {
         match &mut self.folded {
-            Folded::Ready(folded) => folded,
+            Folded::Ready(folded) | Folded::Coming(_, Some(folded)) => folded,
             _ => &mut self.general,
         }
     }
 
-    /// Orders the folded session once the weights stand still, and takes it up when it is there.
-    fn settle_style(&mut self) {
-        let Some((width, height)) = self.size.filter(|_| self.folds) else { return };
+    /// Orders the session for style and size once the weights stand still, and takes it up when it is there.
+    fn settle_down(&mut self) {
+        let Some(size) = self.size.filter(|_| self.folds) else { return };
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
-            Folded::Without => {
-                let (recipe, weights) = (self.recipe.clone(), self.weights.clone());
-                let work = move || recipe.folded(&weights, width, height);
-                match std::thread::Builder::new().name("styletransfer-style".into()).spawn(work) {
-                    Ok(thread) => Folded::Coming(thread),
-                    Err(problem) => ready(Err(problem.into())),
-                }
-            }
-            Folded::Coming(thread) if thread.is_finished() => ready(answer(thread)),
+            Folded::Without => self.order(size, None),
+            Folded::Ready(folded) if !self.fitted => self.order(size, Some(folded)),
+            Folded::Coming(thread, meanwhile) if thread.is_finished() => ready(answer(thread), meanwhile),
             same => same,
         };
         self.late.retain(|thread| !thread.is_finished());
     }
 
+    fn order(&mut self, size: Size, meanwhile: Option<Box<Loaded>>) -> Folded {
+        self.fitted = true;
+        let (recipe, weights, sizes) = (self.recipe.clone(), self.weights.clone(), self.recipe.sizes(size));
+        if sizes.is_empty()
+            && let Some(folded) = meanwhile
+        {
+            return Folded::Ready(folded);
+        }
+        let work = move || recipe.folded(&weights, size, &sizes);
+        match std::thread::Builder::new().name("styletransfer-style".into()).spawn(work) {
+            Ok(thread) => Folded::Coming(thread, meanwhile),
+            Err(problem) => ready(Err(problem.into()), meanwhile),
+        }
+    }
+
     /// The weights are others: what was folded, or is being folded, is of no use.
     fn unfold(&mut self) {
-        if let Folded::Coming(thread) = std::mem::replace(&mut self.folded, Folded::Without) {
+        if let Folded::Coming(thread, _) = std::mem::replace(&mut self.folded, Folded::Without) {
             self.late.push(thread);
         }
+        self.fitted = false;
     }
 }
 
@@ -149,12 +164,13 @@ fn answer(thread: JoinHandle<Result<Loaded>>) -> Result<Loaded> {
     thread.join().unwrap_or_else(|_| Err(anyhow!("its thread ended early")))
 }
 
-fn ready(answer: Result<Loaded>) -> Folded {
+/// What computes from now on: the answer, else what has computed meanwhile.
+fn ready(answer: Result<Loaded>, meanwhile: Option<Box<Loaded>>) -> Folded {
     match answer {
         Ok(loaded) => Folded::Ready(Box::new(loaded)),
         Err(problem) => {
-            crate::log::note(&format!("style weights cannot be folded into the model: {problem:#}"));
-            Folded::Failed
+            crate::log::note(&format!("no session for this style and size alone: {problem:#}"));
+            meanwhile.map_or(Folded::Failed, Folded::Ready)
         }
     }
 }
@@ -173,7 +189,7 @@ impl Generator for OrtGenerator {
     }
 
     fn has_int8(&self) -> bool {
-        matches!(self.recipe.int8(&self.weights), Ok(Some(_)))
+        self.recipe.has_int8(&self.weights)
     }
 
     fn warm_up(&mut self) {
@@ -188,8 +204,8 @@ impl Generator for OrtGenerator {
         self.size = Some((width, height));
         self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
-        self.folded = match self.folds {
-            true => ready(self.recipe.folded(&self.weights, width, height)),
+        self.folded = match self.folds && self.recipe.is_other() {
+            true => ready(self.recipe.folded(&self.weights, (width, height), &Sizes::new()), None),
             false => Folded::Without,
         };
         self.ahead = None;
@@ -198,7 +214,7 @@ impl Generator for OrtGenerator {
 
     fn set_style(&mut self, weights: &[f32]) {
         if weights == self.weights {
-            return self.settle_style();
+            return self.settle_down();
         }
         if weights.len() != self.weights.len() {
             return;
@@ -209,6 +225,14 @@ impl Generator for OrtGenerator {
             self.general.set_fixed(&input.name, weights);
         }
         self.unfold();
+    }
+
+    fn fit(&mut self) {
+        self.settle_down();
+        self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
+            Folded::Coming(thread, meanwhile) => ready(answer(thread), meanwhile),
+            same => same,
+        };
     }
 
     fn input(&mut self) -> TensorMut<'_> {
@@ -225,7 +249,7 @@ impl Generator for OrtGenerator {
 
     fn output(&self) -> TensorRef<'_> {
         match &self.folded {
-            Folded::Ready(folded) => folded.output(),
+            Folded::Ready(folded) | Folded::Coming(_, Some(folded)) => folded.output(),
             _ => self.general.output(),
         }
     }

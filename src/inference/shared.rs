@@ -10,6 +10,7 @@ use anyhow::Result;
 use ort::session::Session;
 
 use super::config::SessionConfig;
+use super::declared::Sizes;
 use crate::model::onnx_file::OnnxFile;
 
 /// A session behind a lock.
@@ -27,9 +28,10 @@ pub(super) fn session(
     file: &OnnxFile,
     provider: &str,
     config: &SessionConfig,
+    sizes: &Sizes,
     make: impl FnOnce() -> Result<Session>,
 ) -> Result<Shared> {
-    let key = key(file, provider, config);
+    let key = key(file, provider, config, sizes);
     let known = || lock(&SESSIONS).get(&key).and_then(Weak::upgrade);
     if let Some(session) = known() {
         return Ok(session);
@@ -45,10 +47,11 @@ pub(super) fn session(
     Ok(made)
 }
 
-fn key(file: &OnnxFile, provider: &str, config: &SessionConfig) -> u64 {
+fn key(file: &OnnxFile, provider: &str, config: &SessionConfig, sizes: &Sizes) -> u64 {
     let mut hasher = DefaultHasher::new();
     let SessionConfig { device_id, precision, threads, optimization, cache, .. } = config;
     format!("{provider} {device_id} {precision:?} {threads} {optimization:?} {cache:?}").hash(&mut hasher);
+    sizes.hash(&mut hasher);
     match file {
         OnnxFile::Bytes(bytes) => bytes.hash(&mut hasher),
         OnnxFile::WithExternalData(path) => {

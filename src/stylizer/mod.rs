@@ -254,16 +254,6 @@ impl Stylizer {
         Ok(Outcome::Painted(took))
     }
 
-    /// Runs the generator once on whatever its input holds, and tells how long it takes.
-    ///
-    /// # Errors
-    /// The runtime's.
-    pub fn rehearse(&mut self) -> Result<Duration> {
-        let started = Instant::now();
-        self.generator.run()?;
-        Ok(started.elapsed())
-    }
-
     /// With lookahead: paints the last frame, to which no next one comes, and forgets the history. False if no frame was
     /// held.
     ///

@@ -1,5 +1,7 @@
 //! Sizes: which one the generator works at, and where the frame lies in its tensors.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Geometry, Stylizer};
@@ -23,6 +25,21 @@ impl Stylizer {
             None => self.find_multiple(wanted),
         };
         tried.with_context(|| format!("the model does not work on pictures of {}x{}", wanted.0, wanted.1))
+    }
+
+    /// See [`crate::inference::Generator::fit`].
+    pub fn fit(&mut self) {
+        self.generator.fit();
+    }
+
+    /// Runs the generator once on whatever its input holds, and tells how long it takes.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub fn rehearse(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        self.generator.run()?;
+        Ok(started.elapsed())
     }
 
     /// A painting of the tensor's own size is the best sign of a multiple that fits; a generator that enlarges gives
