@@ -3,12 +3,13 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use gststyletransfer::image::{Image, ImageMut, Shape};
 use gststyletransfer::temporal::blend::Weights;
+use gststyletransfer::temporal::canvas::Canvas;
 use gststyletransfer::temporal::confidence::{Check, Field};
 use gststyletransfer::temporal::finish::Finish;
 use gststyletransfer::temporal::motion::Search;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::{Canvas, Carrier, Pixel};
+use gststyletransfer::temporal::warp::{Carrier, Pixel};
 use gststyletransfer::tensor::egress::{all_finite, to_image};
 use gststyletransfer::tensor::ingest::ingest;
 use gststyletransfer::tensor::layout::Format;
@@ -49,7 +50,10 @@ fn temporal(c: &mut Criterion) {
     let area = SIZE.0 * SIZE.1;
     let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
     let history: Vec<Pixel> = frames[0].iter().map(|v| [f32::from(*v) / 255.0; 4]).collect();
-    let (mut next, mut shown, mut carrier) = (history.clone(), painting.clone(), Carrier::default());
+    let (mut next, mut carrier) = (history.clone(), Carrier::default());
+    let mut planes = [frames[0].clone(), frames[0].clone(), frames[0].clone()];
+    let [r, g, b] = &mut planes;
+    let mut shown = ImageMut::new([r, g, b], [SIZE.0; 3], image(&frames[0], SIZE).shape()).unwrap();
     let weights = Weights { low: 0.7, high: 0.9 };
     let how = Finish { shown: 0.5, kept: 0.2, lift: [0.0; 3] };
     group.bench_function("carry and finish", |b| {
@@ -61,7 +65,7 @@ fn temporal(c: &mut Criterion) {
         b.iter(|| {
             turn += 1;
             stabilizer.observe(&image(&frames[turn % 2], SIZE), smoothing);
-            stabilizer.steady(&painting, canvas, smoothing).len()
+            stabilizer.steady(&painting, canvas, smoothing, &mut shown).unwrap()
         })
     });
 }

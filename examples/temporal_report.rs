@@ -21,11 +21,11 @@ use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
 use gststyletransfer::model::embedded;
 use gststyletransfer::stylizer::{Controls, Stylizer};
+use gststyletransfer::temporal::canvas::Canvas;
 use gststyletransfer::temporal::metrics::{Reference, detail, mean_square, psnr};
 use gststyletransfer::temporal::motion::Flow;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::Canvas;
 
 #[derive(Parser)]
 #[command(about = "Measure how steady each temporal method makes a film")]
@@ -223,9 +223,16 @@ fn steady(film: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing
     let started = Instant::now();
     for (frame, painting) in film.iter().zip(raw) {
         stabilizer.observe(&image(frame, size)?, how);
-        shown.push(stabilizer.steady(painting, canvas, how).iter().map(|v| v.clamp(0.0, 1.0)).collect());
+        shown.push(one(&mut stabilizer, painting, canvas, how)?);
     }
     Ok((shown, started.elapsed().as_secs_f64() * 1e3 / film.len() as f64))
+}
+
+/// What is shown of a painting.
+fn one(stabilizer: &mut Stabilizer, painting: &[f32], canvas: Canvas, how: Smoothing) -> Result<Planar> {
+    let mut shown = vec![0.0; painting.len()];
+    ensure!(stabilizer.steady(painting, canvas, how, &mut ImageMut::of_planar(&mut shown, canvas.picture)?)?);
+    Ok(shown)
 }
 
 /// Frames of a still film until nine tenths of a step of the painting from 0.3 to 0.7 are shown.
@@ -235,7 +242,7 @@ fn lag(still: &[u8], size: (usize, usize), how: Smoothing) -> Result<usize> {
     for frame in 0..200 {
         let painting = vec![if frame < 10 { 0.3 } else { 0.7 }; 3 * size.0 * size.1];
         stabilizer.observe(&image(still, size)?, how);
-        let shown = stabilizer.steady(&painting, canvas, how);
+        let shown = one(&mut stabilizer, &painting, canvas, how)?;
         if frame >= 10 && shown.iter().sum::<f32>() / shown.len() as f32 >= 0.66 {
             return Ok(frame - 10);
         }

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, ensure};
 
-/// A sample of a plane: `u8`, or `u16` for everything deeper than 8 bits.
+/// A sample of a plane: `u8`, `u16` for everything deeper than 8 bits, or `f32` with a white of 1.
 pub trait Sample: Copy + Send + Sync + Default + PartialEq + std::fmt::Debug + 'static {
     /// The sample as a number, 0 ..= white.
     fn to_f32(self) -> f32;
@@ -38,6 +38,17 @@ impl Sample for u16 {
     }
 }
 
+impl Sample for f32 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
 /// Width, height and white level of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -45,7 +56,7 @@ pub struct Shape {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// The sample value of full intensity: 255 for 8 bit, 4095 for 12 bit in `u16`.
+    /// The sample value of full intensity: 255 for 8 bit, 4095 for 12 bit in `u16`, 1 for `f32`.
     pub white: u16,
 }
 
@@ -125,20 +136,23 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         &mut self.planes[channel][start..start + self.shape.width]
     }
 
-    /// The rows before `row`, and those from it on, as images of their own.
-    ///
-    /// # Errors
-    /// One of them would have no rows.
-    pub fn split_at(&mut self, row: usize) -> Result<(ImageMut<'_, S>, ImageMut<'_, S>)> {
-        let (shape, strides) = (self.shape, self.strides);
-        ensure!((1..shape.height).contains(&row), "an image of {} rows cannot be split at {row}", shape.height);
+    /// The same, to read.
+    pub fn view(&self) -> Image<'_, S> {
+        let [red, green, blue] = &self.planes;
+        Image { planes: [red, green, blue], strides: self.strides, shape: self.shape }
+    }
+
+    /// The rows before `row`, and those from it on, as images of their own; either may have no rows.
+    pub fn split_at(&mut self, row: usize) -> (ImageMut<'_, S>, ImageMut<'_, S>) {
+        let (shape, strides, row) = (self.shape, self.strides, row.min(self.shape.height));
         let [red, green, blue] = &mut self.planes;
-        let (r, s) = red.split_at_mut(row * strides[0]);
-        let (g, h) = green.split_at_mut(row * strides[1]);
-        let (b, c) = blue.split_at_mut(row * strides[2]);
+        let (r, s) = red.split_at_mut((row * strides[0]).min(red.len()));
+        let (g, h) = green.split_at_mut((row * strides[1]).min(green.len()));
+        let (b, c) = blue.split_at_mut((row * strides[2]).min(blue.len()));
         let upper = Shape { height: row, ..shape };
         let lower = Shape { height: shape.height - row, ..shape };
-        Ok((ImageMut::new([r, g, b], strides, upper)?, ImageMut::new([s, h, c], strides, lower)?))
+        let image = |planes, shape| ImageMut { planes, strides, shape };
+        (image([r, g, b], upper), image([s, h, c], lower))
     }
 
     /// Row `y` of red, green and blue.
@@ -147,6 +161,19 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         let (width, [r, g, b]) = (self.shape.width, self.strides.map(|stride| y * stride));
         let [red, green, blue] = &mut self.planes;
         [&mut red[r..r + width], &mut green[g..g + width], &mut blue[b..b + width]]
+    }
+}
+
+impl<'a> ImageMut<'a, f32> {
+    /// Planar red, green and blue, 0..=1.
+    ///
+    /// # Errors
+    /// Not 3 x width x height values.
+    pub fn of_planar(planar: &'a mut [f32], (width, height): (usize, usize)) -> Result<Self> {
+        ensure!(planar.len() == 3 * width * height, "{} values for 3x{height}x{width}", planar.len());
+        let (red, rest) = planar.split_at_mut(width * height);
+        let (green, blue) = rest.split_at_mut(width * height);
+        ImageMut::new([red, green, blue], [width; 3], Shape { width, height, white: 1 })
     }
 }
 
@@ -167,10 +194,13 @@ mod tests {
         let [mut r, mut g, mut b] = [0u8, 20, 40].map(|from| (from..from + 12).collect::<Vec<u8>>());
         let shape = Shape { width: 3, height: 3, white: 255 };
         let mut image = ImageMut::new([&mut r, &mut g, &mut b], [4; 3], shape).unwrap();
-        let (mut upper, mut lower) = image.split_at(1).unwrap();
+        let (mut upper, mut lower) = image.split_at(1);
         assert_eq!((upper.shape().height, lower.shape().height), (1, 2));
         assert_eq!((&*upper.row_mut(1, 0), &*lower.row_mut(2, 1)), (&[20u8, 21, 22][..], &[48u8, 49, 50][..]));
-        assert!(image.split_at(0).is_err() && image.split_at(3).is_err());
+        for (row, heights) in [(0, (0, 3)), (3, (3, 0)), (9, (3, 0))] {
+            let (upper, lower) = image.split_at(row);
+            assert_eq!((upper.shape().height, lower.shape().height), heights);
+        }
     }
 
     #[test]

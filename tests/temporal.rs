@@ -1,12 +1,12 @@
 //! The stabilizer on synthetic films whose motion is known exactly.
 
-use gststyletransfer::image::{Image, Shape};
+use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::temporal::canvas::Canvas;
 use gststyletransfer::temporal::metrics::detail;
 use gststyletransfer::temporal::motion::Search;
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::scene_cut::Change;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::Canvas;
 
 const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
 
@@ -77,7 +77,13 @@ impl Frame {
 
 fn show(stabilizer: &mut Stabilizer, frame: &Frame, painting: &[f32]) -> Vec<f32> {
     stabilizer.observe(&frame.image(), MOTION);
-    stabilizer.steady(painting, frame.canvas(), MOTION).to_vec()
+    shown(frame.canvas(), |into| stabilizer.steady(painting, frame.canvas(), MOTION, into).unwrap()).unwrap()
+}
+
+/// The picture that `show` shows, planar, if it shows one.
+fn shown(canvas: Canvas, show: impl FnOnce(&mut ImageMut<f32>) -> bool) -> Option<Vec<f32>> {
+    let mut planar = vec![9.0; 3 * canvas.picture.0 * canvas.picture.1];
+    show(&mut ImageMut::of_planar(&mut planar, canvas.picture).unwrap()).then_some(planar)
 }
 
 fn worst(a: &[f32], b: &[f32]) -> f32 {
@@ -271,7 +277,8 @@ fn what_carried_frames_dragged_along_does_not_outlive_the_next_painting() {
     }
     for i in 6..9 {
         stabilizer.observe(&square(i).image(), MOTION);
-        stabilizer.carry(square(i).canvas()).expect("there is a history");
+        let canvas = square(i).canvas();
+        shown(canvas, |into| stabilizer.carry(canvas, into)).expect("there is a history");
     }
     let painting = square(9).planar();
     let shown = show(&mut stabilizer, &square(9), &painting);
@@ -324,13 +331,12 @@ fn flicker_left(lookahead: bool) -> f32 {
         let (frame, clean) = (frame(i), frame(i).planar());
         let painting = move_by(&clean, 0.2, &mut noise);
         stabilizer.observe(&frame.image(), MOTION);
-        let (shown, of) = match lookahead {
-            false => (Some(stabilizer.steady(&painting, frame.canvas(), MOTION).to_vec()), i),
-            true => (
-                stabilizer.steady_behind(Some(&painting), frame.canvas(), MOTION).map(<[f32]>::to_vec),
-                i.saturating_sub(1),
-            ),
+        let canvas = frame.canvas();
+        let show = |into: &mut ImageMut<f32>| match lookahead {
+            false => stabilizer.steady(&painting, canvas, MOTION, into).unwrap(),
+            true => stabilizer.steady_behind(Some(&painting), canvas, MOTION, into).unwrap(),
         };
+        let (shown, of) = (shown(canvas, show), i.saturating_sub(usize::from(lookahead)));
         let (Some(shown), true) = (shown, i > 12) else { continue };
         let truth = Frame::textured(width, height, 60, |x, y| (x + of as f32, y)).planar();
         let off = |v: &[f32]| v.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
@@ -354,12 +360,12 @@ fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
     stabilizer.keep_history(true);
     let canvas = frame(0).canvas();
     stabilizer.observe(&frame(0).image(), Smoothing::OFF);
-    stabilizer.steady(&frame(0).planar(), canvas, Smoothing::OFF);
+    shown(canvas, |into| stabilizer.steady(&frame(0).planar(), canvas, Smoothing::OFF, into).unwrap());
     for i in 1..4 {
         let (now, still) = (frame(i), frame(0).planar());
         stabilizer.observe(&now.image(), Smoothing::OFF);
         assert!(stabilizer.can_carry(canvas, false));
-        let shown = stabilizer.carry(canvas).unwrap().to_vec();
+        let shown = shown(canvas, |into| stabilizer.carry(canvas, into)).unwrap();
         let off = |v: &[f32]| mean(&v.iter().zip(&now.planar()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
         assert!(off(&shown) < 0.25 * off(&still), "frame {i}: {} instead of {}", off(&shown), off(&still));
     }
@@ -380,7 +386,7 @@ fn paintings_of_another_size_go_on_with_the_history() {
         (0..8).for_each(|i| drop(show(&mut old, &scene(i, before), &scene(i, before).planar())));
         // Brighter than what was painted before: what is taken over holds it back.
         let (next, mut new) = (scene(8, after), Stabilizer::default());
-        let painting: Vec<f32> = next.planar().iter().map(|v| v + 0.1).collect();
+        let painting: Vec<f32> = next.planar().iter().map(|v| (v + 0.1).min(1.0)).collect();
         new.follow_on(&mut old, (next.width, next.height), next.canvas());
         let shown = show(&mut new, &next, &painting);
         assert_eq!(new.report().change, Change::None, "1/{before} to 1/{after}");

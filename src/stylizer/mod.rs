@@ -4,15 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 
 use crate::geometry::Size;
 use crate::image::{Image, ImageMut, Sample};
 use crate::inference::{Generator, Refusal};
 use crate::style::{StyleFade, StyleMix};
+use crate::temporal::canvas::Canvas;
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
-use crate::temporal::warp::Canvas;
-use crate::tensor::egress::{all_finite, to_image};
+use crate::tensor::egress::all_finite;
 use crate::tensor::placement::Placement;
 
 mod prepare;
@@ -37,7 +37,7 @@ pub enum Outcome {
     /// With lookahead, the first frame: the output image is untouched and its painting comes with the next.
     /// How long the generator took.
     Held(Duration),
-    /// The generator gave NaN or infinity. The output image is untouched. With lookahead [`Stylizer::drain`] gives what
+    /// The generator gave NaN or infinity. The output image is of no use. With lookahead [`Stylizer::drain`] gives what
     /// was held; otherwise the history is forgotten.
     NotFinite,
 }
@@ -197,6 +197,7 @@ impl Stylizer {
         painting: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Option<Outcome>> {
+        self.check(painting)?;
         let ahead = self.begin(controls);
         self.observed = matches!(controls.pace, Pace::Carry | Pace::Hurry) && !self.is_recurrent();
         if !self.observed {
@@ -208,10 +209,10 @@ impl Stylizer {
             return Ok(None);
         }
         let shown = match ahead {
-            true => self.stabilizer.steady_behind(None, canvas, controls.smoothing),
-            false => self.stabilizer.carry(canvas),
+            true => self.stabilizer.steady_behind(None, canvas, controls.smoothing, painting)?,
+            false => self.stabilizer.carry(canvas, painting),
         };
-        to_image(shown.context("there is no history to carry")?, &self.output, painting)?;
+        ensure!(shown, "there is no history to carry");
         Ok(Some(Outcome::Carried))
     }
 
@@ -226,6 +227,7 @@ impl Stylizer {
         painting: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Outcome> {
+        self.check(painting)?;
         let (ahead, recurrent, canvas) = (self.begin(controls), self.is_recurrent(), self.canvas());
         if !std::mem::take(&mut self.observed) {
             self.stabilizer.observe(seen, controls.smoothing);
@@ -239,19 +241,17 @@ impl Stylizer {
         let took = started.elapsed();
         let format = self.generator.contract().output.format;
         let fresh = tensors::painting(self.generator.output(), &format, &self.output, &mut self.planar)?;
-        if !all_finite(fresh) {
-            if !ahead {
-                self.stabilizer.reset();
-            }
-            return Ok(Outcome::NotFinite);
-        }
-        let shown = match ahead {
-            true => self.stabilizer.steady_behind(Some(fresh), canvas, controls.smoothing),
-            false => Some(self.stabilizer.steady(fresh, canvas, controls.smoothing)),
+        let smoothing = controls.smoothing;
+        let (finite, shown) = match ahead {
+            true if !all_finite(fresh) => (false, false),
+            true => (true, self.stabilizer.steady_behind(Some(fresh), canvas, smoothing, painting)?),
+            false => (self.stabilizer.steady(fresh, canvas, smoothing, painting)?, true),
         };
-        let Some(shown) = shown else { return Ok(Outcome::Held(took)) };
-        to_image(shown, &self.output, painting)?;
-        Ok(Outcome::Painted(took))
+        Ok(match (finite, shown) {
+            (false, _) => Outcome::NotFinite,
+            (true, false) => Outcome::Held(took),
+            (true, true) => Outcome::Painted(took),
+        })
     }
 
     /// With lookahead: paints the last frame, to which no next one comes, and forgets the history. False if no frame was
@@ -261,9 +261,8 @@ impl Stylizer {
     /// An image of another size than settled.
     pub fn drain<S: Sample>(&mut self, painting: &mut ImageMut<S>, smoothing: Smoothing) -> Result<bool> {
         let canvas = self.canvas();
-        let Some(shown) = self.stabilizer.drain(canvas, smoothing) else { return Ok(false) };
-        to_image(shown, &self.output, painting)?;
-        Ok(true)
+        self.check(painting)?;
+        self.stabilizer.drain(canvas, smoothing, painting)
     }
 
     /// Takes up what is wanted of a frame; tells whether frames wait for the next one.
@@ -274,6 +273,13 @@ impl Stylizer {
         self.stabilizer.look_ahead(ahead);
         self.generator.set_style(self.style.at(controls.time));
         ahead
+    }
+
+    fn check<S: Sample>(&self, painting: &ImageMut<S>) -> Result<()> {
+        let shape = painting.shape();
+        let wanted = self.output.picture;
+        ensure!((shape.width, shape.height) == wanted, "an image of {shape:?} for a picture of {wanted:?}");
+        Ok(())
     }
 
     fn is_recurrent(&self) -> bool {

@@ -1,19 +1,23 @@
 //! The history of what was shown, and the blend with it.
 //!
-//! Comes in: a painting, planar RGB `f32`, and the motion back to the frame before. Goes out: what to show. (Temporal
+//! Comes in: a painting, planar RGB `f32`, and the motion back to the frame before. Goes out: the picture to show. (Temporal
 //! accumulation as in Yang et al. 2020, "A Survey of Temporal Antialiasing Techniques"; motion as trust in it after
 //! Ruder et al. 2018.)
 
 use std::time::{Duration, Instant};
 
-use super::balance::{detail_planar, mean_planar};
+use anyhow::Result;
+
+use super::canvas::Canvas;
 use super::estimator::Motion;
 use super::finish::Finish;
 use super::meter::Meter;
 use super::resize::resized;
 use super::scene_cut::{Change, Watch};
 use super::stabilizer::{Method, Report, Smoothing};
-use super::warp::{Canvas, Carrier, FRESH, Pixel};
+use super::warp::{Carrier, FRESH, Pixel};
+use crate::image::{ImageMut, Sample};
+use crate::tensor::egress::to_image;
 
 /// Detail of the shown painting that is asked for, as a share of the raw one's.
 const DETAIL: f32 = 0.915;
@@ -29,10 +33,27 @@ const LIFT: f32 = 0.3;
 /// Motion, if a frame before is known, and how long it took to find.
 pub type Found<'a> = Option<(&'a Motion, Duration)>;
 
+/// How a blend went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blended {
+    /// What there is to show is in the picture.
+    Shown,
+    /// So it is, and the history waits at the frame before: through a flash.
+    Waits,
+    /// The painting has NaN or infinity: neither picture nor history is of use.
+    Broken,
+}
+
+impl Blended {
+    fn of(finite: bool) -> Self {
+        if finite { Blended::Shown } else { Blended::Broken }
+    }
+}
+
 /// Holds the history.
 #[derive(Debug)]
 pub struct Blender {
-    /// What was shown last; for the average it is the history.
+    /// With the average, what was shown last; else scratch.
     shown: Vec<f32>,
     canvas: Option<Canvas>,
     method: Method,
@@ -89,15 +110,18 @@ impl Blender {
         (self.canvas, self.method, self.finish) = (Some(canvas), other.method, other.finish);
     }
 
-    /// Blends `fresh` with the history and returns what to show, and whether the history waits at the frame before:
-    /// through a flash. Another size or method starts a new history.
-    pub fn blend<'a>(
-        &'a mut self,
-        fresh: &'a [f32],
+    /// Blends `fresh` with the history `into` the picture to show. Another size or method starts a new history.
+    ///
+    /// # Errors
+    /// A picture of another size than that on the canvas.
+    pub fn blend<S: Sample>(
+        &mut self,
+        fresh: &[f32],
         found: Found,
         canvas: Canvas,
         smoothing: Smoothing,
-    ) -> (&'a [f32], bool) {
+        into: &mut ImageMut<S>,
+    ) -> Result<Blended> {
         let method = if smoothing.is_off() { Method::None } else { smoothing.method };
         if self.canvas != Some(canvas) || self.method != method {
             // From no blend to one and back the pictures go on; the average's history is another.
@@ -112,18 +136,25 @@ impl Blender {
         }
         match method {
             Method::Motion => match (change, found) {
-                (Change::Flash, _) if had_history => (fresh, true),
-                (Change::None, Some((motion, _))) if had_history => {
-                    (self.follow(fresh, motion, canvas, smoothing), false)
+                (Change::Flash, _) if had_history => {
+                    let finite = to_image(fresh, &canvas.into(), into)?;
+                    Ok(if finite { Blended::Waits } else { Blended::Broken })
                 }
-                _ => (self.restart(fresh, canvas), false),
+                (Change::None, Some((motion, _))) if had_history => self.follow(fresh, motion, canvas, smoothing, into),
+                _ => self.restart(fresh, canvas, into),
             },
-            Method::Average => (self.average(fresh, (canvas, had_history), smoothing), false),
-            Method::None => (self.restart(fresh, canvas), false),
+            Method::Average => self.average(fresh, (canvas, had_history), smoothing, into),
+            Method::None => self.restart(fresh, canvas, into),
         }
     }
 
-    fn average(&mut self, fresh: &[f32], (canvas, had_history): (Canvas, bool), smoothing: Smoothing) -> &[f32] {
+    fn average<S: Sample>(
+        &mut self,
+        fresh: &[f32],
+        (canvas, had_history): (Canvas, bool),
+        smoothing: Smoothing,
+        into: &mut ImageMut<S>,
+    ) -> Result<Blended> {
         if had_history {
             let share = 1.0 - smoothing.amount.min(1.0);
             for (old, new) in self.shown.iter_mut().zip(fresh) {
@@ -136,42 +167,58 @@ impl Blender {
         if self.keeps {
             remember(&mut self.history, &self.shown, canvas);
         }
-        &self.shown
+        Ok(Blended::of(to_image(&self.shown, &canvas.into(), into)?))
     }
 
     /// The painting is shown as it is and becomes the history.
-    fn restart<'a>(&mut self, fresh: &'a [f32], canvas: Canvas) -> &'a [f32] {
+    fn restart<S: Sample>(&mut self, fresh: &[f32], canvas: Canvas, into: &mut ImageMut<S>) -> Result<Blended> {
         self.meter.reset();
         remember(&mut self.history, fresh, canvas);
-        fresh
+        Ok(Blended::of(to_image(fresh, &canvas.into(), into)?))
     }
 
-    fn follow(&mut self, fresh: &[f32], motion: &Motion, canvas: Canvas, smoothing: Smoothing) -> &[f32] {
+    fn follow<S: Sample>(
+        &mut self,
+        fresh: &[f32],
+        motion: &Motion,
+        canvas: Canvas,
+        smoothing: Smoothing,
+        into: &mut ImageMut<S>,
+    ) -> Result<Blended> {
         let started = Instant::now();
         let field = &motion.field;
         self.fit(canvas);
-        let (how, into) = ((smoothing.weights(), self.finish), (&mut self.shown[..], &mut self.next[..]));
-        let seen = self.carrier.follow(canvas, field, &self.history, fresh, how, into);
+        let how = (smoothing.weights(), self.finish);
+        let seen = self.carrier.follow(canvas, field, &self.history, fresh, how, (into, &mut self.next));
+        if seen.broken {
+            return Ok(Blended::Broken);
+        }
         std::mem::swap(&mut self.history, &mut self.next);
-        let missing = DETAIL * detail_planar(fresh, canvas) / seen.detail().max(1e-6) - 1.0;
-        let (wanted, mean) = (mean_planar(fresh, canvas), seen.mean());
+        let missing = DETAIL * seen.raw.detail() / seen.blend.detail().max(1e-6) - 1.0;
+        let (wanted, mean) = (seen.raw.mean(), seen.blend.mean());
         let lift = [0, 1, 2].map(|c| (wanted[c] - mean[c]) * LIFT);
         self.finish = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
-        self.meter.look(canvas, field, fresh, &self.shown);
+        self.meter.look(canvas, field, fresh, &into.view());
         self.report.blend = started.elapsed();
-        &self.shown
+        Ok(Blended::Shown)
     }
 
-    /// Carries the history on to a frame that is not painted, and returns what to show: nothing without a history.
-    pub fn slide(&mut self, motion: &Motion, took: Duration, canvas: Canvas) -> Option<&[f32]> {
+    /// Carries the history on to a frame that is not painted, `into` the picture to show; false without a history.
+    pub fn slide<S: Sample>(
+        &mut self,
+        motion: &Motion,
+        took: Duration,
+        canvas: Canvas,
+        into: &mut ImageMut<S>,
+    ) -> bool {
         if !self.has_history(canvas) {
-            return None;
+            return false;
         }
         let started = Instant::now();
         self.fit(canvas);
         // Half as much as a painting: what is sharpened here is sharpened already.
         let how = Finish { shown: 0.5 * self.finish.shown, ..Finish::NONE };
-        self.carrier.slide(canvas, &motion.field, &self.history, how, (&mut self.shown, &mut self.next));
+        self.carrier.slide(canvas, &motion.field, &self.history, how, (into, &mut self.next));
         std::mem::swap(&mut self.history, &mut self.next);
         self.meter.reset();
         self.report = Report {
@@ -181,7 +228,7 @@ impl Blender {
             motion: took,
             blend: started.elapsed(),
         };
-        Some(&self.shown)
+        true
     }
 
     /// What a recurrent model is fed: the history (planar) carried to the new frame, and the trust in it; 0 where there
@@ -199,6 +246,9 @@ impl Blender {
     }
 
     /// Blends `next`, the painting of the frame after, into `fresh` where the motion `ahead` can be trusted.
+    ///
+    /// # Errors
+    /// A painting of another size than the canvas.
     pub fn ease(
         &mut self,
         fresh: &mut [f32],
@@ -207,21 +257,23 @@ impl Blender {
         canvas: Canvas,
         smoothing: Smoothing,
         scratch: &mut Vec<Pixel>,
-    ) {
+    ) -> Result<()> {
         if smoothing.method != Method::Motion || smoothing.is_off() || Change::of(ahead.seen) != Change::None {
-            return;
+            return Ok(());
         }
         self.fit(canvas);
         remember(scratch, next, canvas);
-        let (how, into) = ((smoothing.weights_ahead(), Finish::NONE), (&mut self.shown[..], &mut self.next[..]));
-        self.carrier.follow(canvas, &ahead.field, scratch, fresh, how, into);
+        self.shown.resize(fresh.len(), 0.0);
+        let how = (smoothing.weights_ahead(), Finish::NONE);
+        let mut eased = ImageMut::of_planar(&mut self.shown, (canvas.width, canvas.height))?;
+        self.carrier.follow(canvas, &ahead.field, scratch, fresh, how, (&mut eased, &mut self.next));
         fresh.copy_from_slice(&self.shown);
+        Ok(())
     }
 
     fn fit(&mut self, canvas: Canvas) {
         let area = canvas.width * canvas.height;
         self.next.resize(area, [0.0; 4]);
-        self.shown.resize(3 * area, 0.0);
     }
 }
 

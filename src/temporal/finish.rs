@@ -1,6 +1,6 @@
 //! From the blend to what is shown and what is kept: sharpened, so that blur does not add up from frame to frame.
 //!
-//! Comes in: the blend, and where the warp blurred it. Goes out: the painting to show (planar) and the history.
+//! Comes in: the blend, and where the warp blurred it. Goes out: the painting to show and the history.
 
 use fearless_simd::prelude::*;
 
@@ -44,10 +44,11 @@ impl Line {
     }
 }
 
-/// Scratch for a row: the sums of its columns, and what to keep before it is interleaved.
+/// Scratch for a row: the sums of its columns, what to show, and what to keep before it is interleaved.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     columns: Vec<f32>,
+    shown: [Vec<[f32; LANES]>; 3],
     kept: [Vec<[f32; LANES]>; 3],
 }
 
@@ -56,28 +57,23 @@ impl Scratch {
     pub fn fit(&mut self, width: usize) {
         let room = width.div_ceil(LANES);
         self.columns.resize(room * LANES + 2, 0.0);
-        self.kept.iter_mut().for_each(|row| row.resize(room, [0.0; LANES]));
+        self.shown.iter_mut().chain(&mut self.kept).for_each(|row| row.resize(room, [0.0; LANES]));
+    }
+
+    /// What to show of the row that was finished last, of one colour; a few values more than it has pixels.
+    #[inline(always)]
+    pub fn shown(&self, c: usize) -> &[f32] {
+        self.shown[c].as_flattened()
     }
 }
 
-/// Finishes the line in the middle, between those above and below.
+/// Finishes the line in the middle, between those above and below; [`Scratch::shown`] is what to show of it then.
 #[inline(always)]
-pub(super) fn finish_row<S: Simd>(
-    simd: S,
-    lines: [&Line; 3],
-    how: Finish,
-    scratch: &mut Scratch,
-    shown: [&mut [f32]; 3],
-    kept: &mut [Pixel],
-) {
+pub(super) fn finish_row<S: Simd>(simd: S, lines: [&Line; 3], how: Finish, scratch: &mut Scratch, kept: &mut [Pixel]) {
     let (width, here) = (kept.len(), lines[1]);
-    for (c, shown) in shown.into_iter().enumerate() {
+    for c in 0..3 {
         sum_columns(simd, lines.map(|line| &line.planes[c][..]), &mut scratch.columns, width);
-        let (whole, rest) = shown.as_chunks_mut();
-        let mut last = [[0.0; LANES]];
-        finish(simd, here, how, scratch, (c, 0), whole);
-        finish(simd, here, how, scratch, (c, whole.len()), &mut last);
-        rest.copy_from_slice(&last[0][..rest.len()]);
+        finish(simd, here, how, scratch, c);
     }
     let [red, green, blue] = &scratch.kept;
     let planes = red.iter().zip(green).zip(blue).zip(&here.planes[3]);
@@ -97,21 +93,14 @@ fn sum_columns<S: Simd>(simd: S, [above, here, below]: [&[[f32; LANES]]; 3], col
     (columns[0], columns[width + 1]) = (columns[1], columns[width]);
 }
 
-/// Colour `c` of a row, from the eight number `first` on: what to keep and, as far as there is room, what to show.
+/// Colour `c` of a row: what to keep and what to show.
 #[inline(always)]
-fn finish<S: Simd>(
-    simd: S,
-    line: &Line,
-    how: Finish,
-    scratch: &mut Scratch,
-    (c, first): (usize, usize),
-    shown: &mut [[f32; LANES]],
-) {
-    let Scratch { columns, kept } = scratch;
-    let beside = |x: usize| columns[first * LANES + x..].as_chunks::<LANES>().0;
+fn finish<S: Simd>(simd: S, line: &Line, how: Finish, scratch: &mut Scratch, c: usize) {
+    let Scratch { columns, kept, shown } = scratch;
+    let beside = |x: usize| columns[x..].as_chunks::<LANES>().0;
     let columns = beside(0).iter().zip(beside(1)).zip(beside(2));
-    let blend = line.planes[c][first..].iter().zip(&line.planes[3][first..]).zip(&line.blur[first..]);
-    let lines = blend.zip(columns).zip(&mut kept[c][first..]).zip(shown);
+    let blend = line.planes[c].iter().zip(&line.planes[3]).zip(&line.blur);
+    let lines = blend.zip(columns).zip(&mut kept[c]).zip(&mut shown[c]);
     for (((((here, worth), blur), ((left, middle), right)), kept), shown) in lines {
         let here = eight(simd, here);
         // Where the history has a share, averaging has taken detail.

@@ -3,9 +3,10 @@
 //! One pair of frames in eight is looked at, at a few thousand places; the error is that of [`super::metrics`], with
 //! the motion of the frames that the stabilizer found anyway.
 
+use super::canvas::Canvas;
 use super::confidence::Field;
 use super::metrics::linear;
-use super::warp::Canvas;
+use crate::image::{Image, Sample};
 
 const EVERY: u32 = 8;
 /// Values of a painting up to which it is measured: 4096x2160. Larger ones would be kept twice for a number.
@@ -27,6 +28,7 @@ pub struct Errors {
 /// Measures.
 #[derive(Debug, Default)]
 pub struct Meter {
+    /// The picture, without padding, planar, as it was painted and as it was shown.
     raw: Vec<f32>,
     shown: Vec<f32>,
     armed: bool,
@@ -45,45 +47,50 @@ impl Meter {
         self.errors
     }
 
-    /// Takes a painting, raw and as it is shown, and the motion from it back to the one before.
-    pub fn look(&mut self, canvas: Canvas, field: &Field, raw: &[f32], shown: &[f32]) {
+    /// Takes a painting, raw (planar, the whole canvas) and the picture of it that is shown, and the motion from it back
+    /// to the one before.
+    pub fn look<S: Sample>(&mut self, canvas: Canvas, field: &Field, raw: &[f32], shown: &Image<S>) {
         if raw.len() > LARGEST {
             return;
         }
-        if std::mem::take(&mut self.armed) && self.raw.len() == raw.len() {
-            let now =
-                Errors { raw: error(canvas, field, raw, &self.raw), shown: error(canvas, field, shown, &self.shown) };
+        let Canvas { width, height, origin: (left, top), picture } = canvas;
+        let raw_row = |c: usize, y: usize| &raw[(c * height + y + top) * width + left..][..picture.0];
+        let white = f32::from(shown.shape().white);
+        if std::mem::take(&mut self.armed) && self.raw.len() == 3 * picture.0 * picture.1 {
+            let raw = error(picture, field, &self.raw, |c, x, y| raw_row(c, y)[x].clamp(0.0, 1.0));
+            let shown = error(picture, field, &self.shown, |c, x, y| shown.row(c, y)[x].to_f32() / white);
             let ease = |mean: f32, now: f32| if mean == 0.0 { now } else { mean + (now - mean) / 32.0 };
-            self.errors = Errors { raw: ease(self.errors.raw, now.raw), shown: ease(self.errors.shown, now.shown) };
+            self.errors = Errors { raw: ease(self.errors.raw, raw), shown: ease(self.errors.shown, shown) };
         }
         self.frames = (self.frames + 1) % EVERY;
         if self.frames == 0 {
-            for (keep, new) in [(&mut self.raw, raw), (&mut self.shown, shown)] {
-                keep.clear();
-                keep.extend_from_slice(new);
+            self.raw.clear();
+            self.shown.clear();
+            for (c, y) in (0..3).flat_map(|c| (0..picture.1).map(move |y| (c, y))) {
+                self.raw.extend_from_slice(raw_row(c, y));
+                self.shown.extend(shown.row(c, y).iter().map(|v| v.to_f32() / white));
             }
             self.armed = true;
         }
     }
 }
 
-fn error(canvas: Canvas, field: &Field, new: &[f32], old: &[f32]) -> f32 {
-    let area = canvas.width * canvas.height;
-    let scale = (canvas.picture.0 as f32 / field.width as f32, canvas.picture.1 as f32 / field.height as f32);
+/// Mean over the cells that are trusted; `new` is the value of a channel at (x, y) of the picture.
+fn error(picture: (usize, usize), field: &Field, old: &[f32], new: impl Fn(usize, usize, usize) -> f32) -> f32 {
+    let scale = (picture.0 as f32 / field.width as f32, picture.1 as f32 / field.height as f32);
     let (mut sum, mut count) = (0.0, 0.0);
     for row in (0..field.height).step_by(STEP) {
         for column in (0..field.width).step_by(STEP) {
             let cell = row * field.width + column;
             let (dx, dy, trust) = (field.x[cell], field.y[cell], field.trust[cell]);
-            let x = canvas.origin.0 + ((column as f32 + 0.5) * scale.0) as usize;
-            let y = canvas.origin.1 + ((row as f32 + 0.5) * scale.1) as usize;
-            if trust < TRUSTED || x >= canvas.width || y >= canvas.height {
+            let (x, y) = (((column as f32 + 0.5) * scale.0) as usize, ((row as f32 + 0.5) * scale.1) as usize);
+            if trust < TRUSTED || x >= picture.0 || y >= picture.1 {
                 continue;
             }
             let (px, py) = (x as f32 + dx * scale.0, y as f32 + dy * scale.1);
-            for (old, new) in old.chunks_exact(area).zip(new.chunks_exact(area)) {
-                let before = linear(old, canvas.width, px, py).clamp(0.0, 1.0);
-                sum += (before - new[y * canvas.width + x].clamp(0.0, 1.0)).powi(2);
+            for (c, old) in old.chunks_exact(picture.0 * picture.1).enumerate() {
+                let before = linear(old, picture.0, px, py).clamp(0.0, 1.0);
+                sum += (before - new(c, x, y)).powi(2);
             }
             count += 1.0;
         }

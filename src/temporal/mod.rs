@@ -5,10 +5,12 @@
 pub mod balance;
 pub mod blend;
 pub mod blender;
+pub mod canvas;
 pub mod confidence;
 pub mod estimator;
 pub mod finish;
 pub mod heirs;
+mod held;
 pub mod light;
 pub mod meter;
 pub mod metrics;

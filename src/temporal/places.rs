@@ -5,9 +5,10 @@
 
 use fearless_simd::{f32x4, f32x8, i32x8, mask32x8, prelude::*, u32x8};
 
+use super::canvas::Canvas;
 use super::confidence::Field;
 use super::taps::{BORDER, PHASES, ROW, sample};
-use super::warp::{Canvas, Pixel};
+use super::warp::Pixel;
 use crate::geometry::{Between, between};
 use crate::lanes::{LANES, columns as eight_columns, four, load, planes_of, store, store_pixels};
 

@@ -4,7 +4,8 @@
 
 use std::array::from_fn;
 
-use super::warp::{Canvas, Pixel};
+use super::canvas::Canvas;
+use super::warp::Pixel;
 use crate::geometry::{Between, between};
 
 /// The `history` of a painting of size `from`, for one of size `to`: linear, and the mean of what a pixel covers. Beyond the

@@ -1,17 +1,21 @@
 //! What is shown of the paintings: every one blended with those before, and, if asked, the one after.
 //!
-//! Comes in: a frame, then its painting, planar RGB `f32` in 0..=1. Goes out: the painting to show. Motion is searched
+//! Comes in: a frame, then its painting, planar RGB `f32` in 0..=1. Goes out: the picture to show. Motion is searched
 //! on a thread of its own from the moment a frame comes in.
 
 use std::time::Duration;
 
+use anyhow::Result;
+
 use super::blend::Weights;
-use super::blender::{Blender, Found};
-use super::estimator::{Estimate, Estimator, Motion};
+use super::blender::{Blended, Blender, Found};
+use super::canvas::Canvas;
+use super::estimator::{Estimate, Estimator};
+use super::held::Held;
 use super::meter::Errors;
 use super::scene_cut::Change;
-use super::warp::{Canvas, Pixel};
-use crate::image::{Image, Sample};
+use crate::image::{Image, ImageMut, Sample};
+use crate::tensor::egress::to_image;
 
 /// How the history is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,18 +98,6 @@ pub struct Stabilizer {
     uncovered: f32,
 }
 
-/// With lookahead: the frame before the last one seen, not shown yet.
-#[derive(Debug, Default)]
-struct Held {
-    full: bool,
-    /// Empty for a frame that was not painted.
-    painting: Vec<f32>,
-    motion: Motion,
-    took: Option<Duration>,
-    shown: Vec<f32>,
-    scratch: Vec<Pixel>,
-}
-
 impl Stabilizer {
     /// Forgets the history: the next painting is shown as it is. The memory is kept.
     pub fn reset(&mut self) {
@@ -150,21 +142,34 @@ impl Stabilizer {
         }
     }
 
-    /// Blends `fresh` with the history and returns what to show.
+    /// Blends `fresh`, of 3 x width x height values, with the history `into` the picture to show. False if it has NaN or
+    /// infinity: then the picture is of no use, and the history is forgotten.
     ///
-    /// A painting of another size, or another method, starts a new history. `fresh` must be finite and of
-    /// 3 x width x height values.
-    pub fn steady<'a>(&'a mut self, fresh: &'a [f32], canvas: Canvas, smoothing: Smoothing) -> &'a [f32] {
+    /// A painting of another size, or another method, starts a new history.
+    ///
+    /// # Errors
+    /// A painting of another size than the canvas, or a picture of another size than that on it.
+    pub fn steady<S: Sample>(
+        &mut self,
+        fresh: &[f32],
+        canvas: Canvas,
+        smoothing: Smoothing,
+        into: &mut ImageMut<S>,
+    ) -> Result<bool> {
         if smoothing.is_off() && !self.blender.keeps {
             self.reset();
-            return fresh;
+            return to_image(fresh, &canvas.into(), into);
         }
         self.uncovered = 0.0;
-        let (shown, waits) = self.blender.blend(fresh, found(&self.estimator.estimate()), canvas, smoothing);
-        if !waits {
-            self.estimator.accept();
+        match self.blender.blend(fresh, found(&self.estimator.estimate()), canvas, smoothing, into)? {
+            Blended::Shown => self.estimator.accept(),
+            Blended::Waits => {}
+            Blended::Broken => {
+                self.reset();
+                return Ok(false);
+            }
         }
-        shown
+        Ok(true)
     }
 
     /// Whether the frame of the last [`Stabilizer::observe`] may be shown by carrying the history on, without a
@@ -178,12 +183,14 @@ impl Stabilizer {
         Change::of(found.back.seen) == Change::None && self.uncovered < most
     }
 
-    /// The history carried on to a frame that is not painted; nothing without a history.
-    pub fn carry(&mut self, canvas: Canvas) -> Option<&[f32]> {
-        let estimate = self.estimator.estimate()?;
-        let shown = self.blender.slide(estimate.back, estimate.took, canvas)?;
+    /// The history carried on to a frame that is not painted, `into` the picture to show; false without a history.
+    pub fn carry<S: Sample>(&mut self, canvas: Canvas, into: &mut ImageMut<S>) -> bool {
+        let Some(estimate) = self.estimator.estimate() else { return false };
+        if !self.blender.slide(estimate.back, estimate.took, canvas, into) {
+            return false;
+        }
         self.estimator.accept();
-        Some(shown)
+        true
     }
 
     /// What a recurrent model is fed: what was shown last (planar), carried to the frame of the last
@@ -192,62 +199,45 @@ impl Stabilizer {
         self.blender.guide(found(&self.estimator.estimate()), canvas, previous, confidence);
     }
 
-    /// With lookahead: takes a painting (`None` for a frame that is to be carried) and returns what to show of the
-    /// frame before; nothing for the first.
-    pub fn steady_behind(&mut self, fresh: Option<&[f32]>, canvas: Canvas, smoothing: Smoothing) -> Option<&[f32]> {
+    /// With lookahead: takes a painting, which must be finite (`None` for a frame that is to be carried), and shows the
+    /// frame before in the picture; false for the first.
+    ///
+    /// # Errors
+    /// As [`Stabilizer::steady`].
+    pub fn steady_behind<S: Sample>(
+        &mut self,
+        fresh: Option<&[f32]>,
+        canvas: Canvas,
+        smoothing: Smoothing,
+        into: &mut ImageMut<S>,
+    ) -> Result<bool> {
         if fresh.is_some() {
             self.uncovered = 0.0;
         }
         let (held, estimate) = (&mut self.held, self.estimator.estimate());
-        let shown = match held.full {
-            true => {
-                let ahead = estimate.as_ref().and_then(|e| e.ahead);
-                if let (Some(next), Some(ahead), false) = (fresh, ahead, held.painting.is_empty()) {
-                    let Held { painting, scratch, .. } = held;
-                    self.blender.ease(painting, next, ahead, canvas, smoothing, scratch);
-                }
-                held.show(&mut self.blender, canvas, smoothing)
+        let mut shown = false;
+        if held.full {
+            let ahead = estimate.as_ref().and_then(|e| e.ahead);
+            if let (Some(next), Some(ahead)) = (fresh, ahead) {
+                held.ease(&mut self.blender, next, ahead, canvas, smoothing)?;
             }
-            false => false,
-        };
-        copy(fresh.unwrap_or_default(), &mut held.painting);
-        (held.full, held.took) = (true, estimate.as_ref().map(|e| e.took));
-        if let Some(estimate) = estimate {
-            std::mem::swap(&mut held.motion, estimate.back);
+            shown = held.show(&mut self.blender, canvas, smoothing, into)?;
         }
+        held.take(fresh, estimate);
         self.estimator.accept();
-        shown.then(|| &self.held.shown[..])
+        Ok(shown)
     }
 
-    /// With lookahead: what to show of the last frame, to which no next one comes. Forgets the history.
-    pub fn drain(&mut self, canvas: Canvas, smoothing: Smoothing) -> Option<&[f32]> {
-        let shown = self.held.full && self.held.show(&mut self.blender, canvas, smoothing);
+    /// With lookahead: shows the last frame, to which no next one comes, in the picture; false if there is none. Forgets
+    /// the history.
+    ///
+    /// # Errors
+    /// As [`Stabilizer::steady`].
+    pub fn drain<S: Sample>(&mut self, canvas: Canvas, smoothing: Smoothing, into: &mut ImageMut<S>) -> Result<bool> {
+        let shown = self.held.full && self.held.show(&mut self.blender, canvas, smoothing, into)?;
         self.reset();
-        shown.then(|| &self.held.shown[..])
+        Ok(shown)
     }
-}
-
-impl Held {
-    /// What to show of the frame that waited.
-    fn show(&mut self, blender: &mut Blender, canvas: Canvas, smoothing: Smoothing) -> bool {
-        let found = self.took.map(|took| (&self.motion, took));
-        if self.painting.is_empty() {
-            let slid = found.and_then(|(motion, took)| blender.slide(motion, took, canvas));
-            return slid.map(|slid| copy(slid, &mut self.shown)).is_some();
-        }
-        let (shown, waits) = blender.blend(&self.painting, found, canvas, smoothing);
-        copy(shown, &mut self.shown);
-        if waits && let Some((motion, took)) = found {
-            // The motion to come starts at this frame.
-            blender.slide(motion, took, canvas);
-        }
-        true
-    }
-}
-
-fn copy(from: &[f32], to: &mut Vec<f32>) {
-    to.clear();
-    to.extend_from_slice(from);
 }
 
 fn found<'a>(estimate: &'a Option<Estimate<'a>>) -> Found<'a> {
@@ -264,22 +254,29 @@ mod tests {
         Canvas { width, height: 1, origin: (0, 0), picture: (width, 1) }
     }
 
+    fn steady(stabilizer: &mut Stabilizer, fresh: &[f32], smoothing: Smoothing) -> Vec<f32> {
+        let (mut shown, width) = (vec![9.0; fresh.len()], fresh.len() / 3);
+        let mut image = ImageMut::of_planar(&mut shown, (width, 1)).unwrap();
+        assert!(stabilizer.steady(fresh, canvas(width), smoothing, &mut image).unwrap());
+        shown
+    }
+
     #[test]
     fn the_average_approaches_a_step_by_halves() {
         let mut stabilizer = Stabilizer::default();
-        assert_eq!(stabilizer.steady(&[0.0; 3], canvas(1), HALF), [0.0; 3]);
-        let shown: Vec<f32> = (0..4).map(|_| stabilizer.steady(&[1.0; 3], canvas(1), HALF)[0]).collect();
+        assert_eq!(steady(&mut stabilizer, &[0.0; 3], HALF), [0.0; 3]);
+        let shown: Vec<f32> = (0..4).map(|_| steady(&mut stabilizer, &[1.0; 3], HALF)[0]).collect();
         assert_eq!(shown, [0.5, 0.75, 0.875, 0.9375]);
     }
 
     #[test]
     fn reset_size_change_and_off_forget() {
         let mut stabilizer = Stabilizer::default();
-        stabilizer.steady(&[0.0; 3], canvas(1), HALF);
+        steady(&mut stabilizer, &[0.0; 3], HALF);
         stabilizer.reset();
-        assert_eq!(stabilizer.steady(&[1.0; 3], canvas(1), HALF), [1.0; 3]);
-        assert_eq!(stabilizer.steady(&[0.5; 6], canvas(2), HALF), [0.5; 6]);
-        assert_eq!(stabilizer.steady(&[1.0; 6], canvas(2), Smoothing::OFF), [1.0; 6]);
-        assert_eq!(stabilizer.steady(&[0.5; 6], canvas(2), HALF), [0.5; 6]);
+        assert_eq!(steady(&mut stabilizer, &[1.0; 3], HALF), [1.0; 3]);
+        assert_eq!(steady(&mut stabilizer, &[0.5; 6], HALF), [0.5; 6]);
+        assert_eq!(steady(&mut stabilizer, &[1.0; 6], Smoothing::OFF), [1.0; 6]);
+        assert_eq!(steady(&mut stabilizer, &[0.5; 6], HALF), [0.5; 6]);
     }
 }

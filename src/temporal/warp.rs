@@ -4,36 +4,25 @@
 //! Comes in: the history, the motion, the new painting. Goes out: what to show, and the history to come. A pixel is four
 //! lanes, so that one tap of the warp is one vector.
 
-use std::ops::Range;
+use std::iter::Sum;
 
 use fearless_simd::{dispatch, f32x8, prelude::*};
-use rayon::prelude::*;
 
 use super::balance::Tally;
 use super::blend::{Weights, mix};
+use super::canvas::Canvas;
 use super::confidence::Field;
 use super::finish::{Finish, Line, Scratch, finish_row};
 use super::places::{Ground, Places, Reach};
+use crate::image::{ImageMut, Sample};
 use crate::lanes::{LANES, eight, level, load, store, unit};
+use crate::tensor::egress::to_row;
 
 /// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend, 0..=1.
 pub type Pixel = [f32; 4];
 
 /// A painting's own pixel is one frame's worth of history; every blend brings it nearer to 1.
 pub const FRESH: f32 = 0.6;
-
-/// Size of the painting, and where the picture that moved lies in it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Canvas {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// First pixel of the picture, and its size; around it is padding.
-    pub origin: (usize, usize),
-    /// Size of the picture in the painting.
-    pub picture: (usize, usize),
-}
 
 /// Warps, blends and finishes; holds tables and scratch of one size.
 #[derive(Debug, Default)]
@@ -49,7 +38,18 @@ struct Band {
     /// The last rows that were blended: row y in `y % 3`.
     lines: [Line; 3],
     scratch: Scratch,
-    tally: Tally,
+    seen: Seen,
+}
+
+/// What was seen of the painting and of its blend with the history, before that was finished.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Seen {
+    /// The painting.
+    pub raw: Tally,
+    /// The blend.
+    pub blend: Tally,
+    /// Whether the painting had NaN or infinity anywhere: then neither picture nor history is of use.
+    pub broken: bool,
 }
 
 /// What a frame is made of.
@@ -69,49 +69,43 @@ fn band(height: usize) -> usize {
 }
 
 impl Carrier {
-    /// Blends `fresh` (planar) with the warped `history` and finishes it into what is `shown` (planar) and the `next`
-    /// history. Returns what the blend was like before it was finished.
-    pub fn follow(
+    /// Blends `fresh` (planar) with the warped `history` and finishes it into what is `shown` and the `next` history.
+    /// `shown` has the size of the canvas, or of the picture in it.
+    pub fn follow<O: Sample>(
         &mut self,
         canvas: Canvas,
         field: &Field,
         history: &[Pixel],
         fresh: &[f32],
         (weights, how): (Weights, Finish),
-        into: (&mut [f32], &mut [Pixel]),
-    ) -> Tally {
+        into: (&mut ImageMut<O>, &mut [Pixel]),
+    ) -> Seen {
         self.pass(Task { canvas, field, history, fresh: Some((fresh, weights)), how }, into)
     }
 
     /// The `history` carried along the motion, whether it can be trusted or not, and finished; for a frame that is not
     /// painted.
-    pub fn slide(
+    pub fn slide<O: Sample>(
         &mut self,
         canvas: Canvas,
         field: &Field,
         history: &[Pixel],
         how: Finish,
-        into: (&mut [f32], &mut [Pixel]),
+        into: (&mut ImageMut<O>, &mut [Pixel]),
     ) {
         self.pass(Task { canvas, field, history, fresh: None, how }, into);
     }
 
     /// Every row is blended and, as soon as the one below is there, finished.
-    fn pass(&mut self, task: Task, (shown, next): (&mut [f32], &mut [Pixel])) -> Tally {
-        let Canvas { width, height, .. } = task.canvas;
-        let (rows, ground) = (band(height), &mut self.ground);
-        ground.fit(task.canvas, task.field);
+    fn pass<O: Sample>(&mut self, task: Task, (shown, next): (&mut ImageMut<O>, &mut [Pixel])) -> Seen {
+        let Canvas { width, height, origin, .. } = task.canvas;
+        let (rows, size) = (band(height), shown.shape());
+        self.ground.fit(task.canvas, task.field);
         self.bands.resize_with(height.div_ceil(rows), Band::default);
-        let (red, rest) = shown.split_at_mut(width * height);
-        let (green, blue) = rest.split_at_mut(width * height);
-        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_mut(rows * width));
-        let next = next.par_chunks_mut(rows * width);
-        let bands = red.zip(green).zip(blue).zip(next).zip(&mut self.bands).enumerate();
-        bands.for_each(|(i, ((((red, green), blue), next), band))| {
-            let lines = i * rows..(i * rows + rows).min(height);
-            dispatch!(level(), simd => band.work(simd, task, ground, lines, ([red, green, blue], next)));
-        });
-        self.bands.iter().map(|band| band.tally).sum()
+        let origin = if (size.width, size.height) == (width, height) { (0, 0) } else { origin };
+        let job = Job { task, ground: &self.ground, rows, left: origin.0 };
+        job.spread(&mut self.bands, 0, (shown, origin.1), next);
+        self.bands.iter().map(|band| band.seen).sum()
     }
 
     /// The `history` carried along the motion (planar), and the trust in it: what a recurrent model is fed. Both are 0
@@ -145,45 +139,108 @@ impl Carrier {
     }
 }
 
+/// A task in bands of rows.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    task: Task<'a>,
+    ground: &'a Ground,
+    /// Of a band.
+    rows: usize,
+    /// The column of the canvas that is the first one of what is shown.
+    left: usize,
+}
+
+impl Job<'_> {
+    /// Does the rows from `first` on, a band of them each at the same time. `shown` begins at row `top` of the canvas.
+    fn spread<O: Sample>(
+        self,
+        bands: &mut [Band],
+        first: usize,
+        (shown, top): (&mut ImageMut<O>, usize),
+        next: &mut [Pixel],
+    ) {
+        let upper = bands.len() / 2;
+        if upper == 0 {
+            let Some(band) = bands.first_mut() else { return };
+            dispatch!(level(), simd => band.work(simd, self, first, (shown, top), next));
+            return;
+        }
+        let (bands, more) = bands.split_at_mut(upper);
+        let rows = upper * self.rows;
+        let (here, below) = next.split_at_mut(rows * self.task.canvas.width);
+        let (mut image, mut rest) = shown.split_at((first + rows).saturating_sub(top));
+        let lower = top.max(first + rows);
+        rayon::join(
+            || self.spread(bands, first, (&mut image, top), here),
+            || self.spread(more, first + rows, (&mut rest, lower), below),
+        );
+    }
+}
+
 impl Band {
     #[inline(always)]
-    fn work<S: Simd>(
+    fn work<O: Sample, S: Simd>(
         &mut self,
         simd: S,
-        task: Task,
-        ground: &Ground,
-        rows: Range<usize>,
-        ([red, green, blue], next): ([&mut [f32]; 3], &mut [Pixel]),
+        Job { task, ground, left, .. }: Job,
+        first: usize,
+        (shown, top): (&mut ImageMut<O>, usize),
+        next: &mut [Pixel],
     ) {
         let Canvas { width, height, .. } = task.canvas;
         self.lines.iter_mut().for_each(|line| line.fit(width));
         self.scratch.fit(width);
-        self.tally = Tally::default();
+        self.seen = Seen::default();
         let (places, lines) = (&mut self.places, &mut self.lines);
-        let mut ready = rows.start.saturating_sub(1);
-        let planes = red.chunks_mut(width).zip(green.chunks_mut(width)).zip(blue.chunks_mut(width));
-        for (y, (((red, green), blue), next)) in rows.zip(planes.zip(next.chunks_mut(width))) {
+        let (mut ready, size) = (first.saturating_sub(1), shown.shape());
+        for (y, next) in (first..).zip(next.chunks_mut(width)) {
             while ready < height.min(y + 2) {
-                simd.vectorize(
+                self.seen.broken |= simd.vectorize(
                     #[inline(always)]
                     || task.blend(simd, ground, ready, places, &mut lines[ready % 3]),
                 );
                 ready += 1;
             }
             let around = [y.saturating_sub(1), y, (y + 1).min(height - 1)].map(|y| &lines[y % 3]);
-            self.tally.look(simd, (width, height), y, around);
+            self.seen.look(simd, task, y, lines);
             simd.vectorize(
                 #[inline(always)]
-                || finish_row(simd, around, task.how, &mut self.scratch, [red, green, blue], next),
+                || {
+                    finish_row(simd, around, task.how, &mut self.scratch, next);
+                    let row = y.wrapping_sub(top);
+                    for c in (0..3).filter(|_| row < size.height) {
+                        let source = &self.scratch.shown(c)[left..left + size.width];
+                        to_row(source, shown.row_mut(c, row), size.white);
+                    }
+                },
             );
         }
     }
 }
 
-impl Task<'_> {
-    /// Blends row `y`.
+impl Seen {
     #[inline(always)]
-    fn blend<S: Simd>(&self, simd: S, ground: &Ground, y: usize, places: &mut Places, line: &mut Line) {
+    fn look<S: Simd>(&mut self, simd: S, task: Task, y: usize, lines: &[Line; 3]) {
+        let Canvas { width, height, .. } = task.canvas;
+        self.blend.look(simd, height, y, |y, c| &lines[y % 3].planes[c].as_flattened()[..width]);
+        if let Some((fresh, _)) = task.fresh {
+            self.raw.look(simd, height, y, |y, c| &fresh[(c * height + y) * width..][..width]);
+        }
+    }
+}
+
+impl Sum for Seen {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let add =
+            |a: Seen, b: Seen| Seen { raw: a.raw + b.raw, blend: a.blend + b.blend, broken: a.broken || b.broken };
+        all.fold(Seen::default(), add)
+    }
+}
+
+impl Task<'_> {
+    /// Blends row `y`; tells whether the painting is broken there.
+    #[inline(always)]
+    fn blend<S: Simd>(&self, simd: S, ground: &Ground, y: usize, places: &mut Places, line: &mut Line) -> bool {
         let Canvas { width, height, .. } = self.canvas;
         let reach = if self.fresh.is_some() { Reach::Trusted } else { Reach::Everywhere };
         places.find(simd, y, self.canvas, self.field, ground, reach);
@@ -194,13 +251,17 @@ impl Task<'_> {
         });
         let [red, green, blue, worth] = &mut line.planes;
         let into = red.iter_mut().zip(green).zip(blue).zip(worth);
+        // 0 * v is 0 for every finite v and NaN for the others.
+        let mut zero = f32x8::splat(simd, 0.0);
         for (x, ((place, trust), (((red, green), blue), worth))) in (0..).step_by(LANES).zip(places.eights().zip(into))
         {
             let old = place.look_up(simd, self.history, (width, height));
             let trust = eight(simd, trust);
             let blend = match fresh {
                 Some(([r, g, b], weights)) => {
-                    mix(old, trust, [load(simd, r, x), load(simd, g, x), load(simd, b, x)], weights)
+                    let new = [load(simd, r, x), load(simd, g, x), load(simd, b, x)];
+                    zero = (new[0] + new[1] + new[2]).mul_add(0.0, zero);
+                    mix(old, trust, new, weights)
                 }
                 None => {
                     // What came into view since the last painting must not outlive the next one.
@@ -213,6 +274,7 @@ impl Task<'_> {
             blend[2].store_array(blue);
             blend[3].store_array(worth);
         }
+        zero.reduce_sum() != 0.0
     }
 }
 

@@ -71,26 +71,36 @@ pub fn all_finite(values: &[f32]) -> bool {
 }
 
 /// Clamps, rounds and crops planar RGB in 0..=1 into an image. Values beyond the range are clipped, NaN becomes black.
+/// Returns whether all values of the tensor are finite.
 ///
 /// # Errors
 /// A tensor of another length than placed, or an image of another size than the placed picture.
-pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageMut<S>) -> Result<()> {
+pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageMut<S>) -> Result<bool> {
     let (width, height) = place.tensor;
     let shape = image.shape();
     ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
     ensure!(planar.len() == 3 * width * height, "tensor of {} elements for {place:?}", planar.len());
-    let white = f32::from(shape.white);
+    let mut finite = true;
+    let (columns, rows) = (place.origin.0..place.origin.0 + shape.width, place.origin.1..place.origin.1 + shape.height);
     for (channel, plane) in planar.chunks_exact(width * height).enumerate() {
-        let rows = plane.chunks_exact(width).skip(place.origin.1).take(shape.height);
-        for (y, row) in rows.enumerate() {
-            let source = &row[place.origin.0..place.origin.0 + shape.width];
-            #[expect(clippy::manual_clamp, reason = "clamp keeps NaN; in this order max turns it into 0")]
-            for (s, v) in image.row_mut(channel, y).iter_mut().zip(source) {
-                *s = S::from_f32(v.max(0.0).min(1.0) * white);
+        for (y, row) in plane.chunks_exact(width).enumerate() {
+            finite &= all_finite(row);
+            if rows.contains(&y) {
+                to_row(&row[columns.clone()], image.row_mut(channel, y - rows.start), shape.white);
             }
         }
     }
-    Ok(())
+    Ok(finite)
+}
+
+/// Clamps and rounds a row of values in 0..=1. NaN becomes black.
+#[inline(always)]
+pub fn to_row<S: Sample>(source: &[f32], target: &mut [S], white: u16) {
+    let white = f32::from(white);
+    #[expect(clippy::manual_clamp, reason = "clamp keeps NaN; in this order max turns it into 0")]
+    for (s, v) in target.iter_mut().zip(source) {
+        *s = S::from_f32(v.max(0.0).min(1.0) * white);
+    }
 }
 
 #[cfg(test)]

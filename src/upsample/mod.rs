@@ -147,9 +147,8 @@ impl<L: Sample> Grow<'_, L> {
     fn fill<S: Sample>(&self, first: usize, band: usize, large: &mut ImageMut<S>, scratch: &mut [Vec<Line>]) {
         let bands = large.shape().height.div_ceil(band).min(scratch.len());
         let upper = bands / 2;
-        if upper > 0
-            && let Ok((mut above, mut below)) = large.split_at(upper * band)
-        {
+        if upper > 0 {
+            let (mut above, mut below) = large.split_at(upper * band);
             let (left, right) = scratch.split_at_mut(upper);
             let second = first + upper * band;
             rayon::join(|| self.fill(first, band, &mut above, left), || self.fill(second, band, &mut below, right));

@@ -141,7 +141,8 @@ class Folded(nn.Module):
         y = F.relu(self.narrow(y, mix))
         if self.resized:
             y = self.up2(F.relu(self.up1(y) + half), mix)
-            return F.pixel_shuffle(without(y, m // 2), 2)
+            # Cropped last, so that the crop writes the output: a reshape there would copy it.
+            return F.pad(F.pixel_shuffle(y, 2), (-m, -m, -m, -m))
         # The tail sees less far than the trunk, and works at larger sizes.
         rest = min(m, TAIL)
         y, half = without(y, (m - rest) // 4), without(half, (m - rest) // 2)
