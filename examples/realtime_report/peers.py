@@ -57,7 +57,7 @@ def with_dnn():
 
 
 def with_vapoursynth():
-    """vs-mlrt's plugin for ONNX Runtime on the processor; frames are fetched one after the other."""
+    """vs-mlrt's plugin for ONNX Runtime on the processor; frames are made ahead, beside each other, as it has them fastest."""
     import vapoursynth as vs
 
     def fill(n, f):
@@ -70,7 +70,12 @@ def with_vapoursynth():
     blank = core.std.BlankClip(width=width, height=height, format=vs.RGB24, length=rounds + 2)
     clip = core.resize.Point(blank.std.ModifyFrame(blank, fill), format=vs.RGBS)
     clip = core.resize.Point(core.ort.Model(clip, network_path=model), format=vs.RGB24)
-    return median(lambda i: clip.get_frame(i).close())
+    made = clip.frames(prefetch=4, close=True)
+    next(made), next(made)
+    started = time.perf_counter()
+    for _ in made:
+        pass
+    return (time.perf_counter() - started) * 1e3 / rounds
 
 
 for name, measure in ("OpenCV + onnxruntime", with_onnxruntime), ("OpenCV DNN", with_dnn), ("VapourSynth + vs-mlrt", with_vapoursynth):
