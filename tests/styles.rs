@@ -138,7 +138,9 @@ fn a_style_of_another_model_brings_that_model() {
     element.set_property("style", "great-wave");
     element.set_property("model-file", "");
     let wanted = Bench::new("style=great-wave", 40, 30).frame(0);
-    bench.frame_until(0, |shown| *shown == wanted);
+    // One of them may be painted by a session made for the size, which rounds a little otherwise.
+    let near = |(a, b): (&[u8; 3], &[u8; 3])| (0..3).all(|c| a[c].abs_diff(b[c]) <= 2);
+    bench.frame_until(0, |shown| shown.iter().zip(&wanted).all(near));
 }
 
 #[test]

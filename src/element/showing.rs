@@ -36,7 +36,7 @@ impl StyleTransfer {
         let running = &mut *running;
         running.pacer.negotiated(info);
         running.before = None;
-        running.pacer.is_live(|| self.source_is_live());
+        let live = running.pacer.is_live(|| self.source_is_live());
         let frame = settings.of_frame();
         let painter = running.painter.as_mut().context("no model is loaded")?;
         let governs = running.pacer.governs(&frame) && !frame.has_size;
@@ -51,6 +51,9 @@ impl StyleTransfer {
                 self.negotiate(painter, info, &settings, divisor)?;
                 rehearsed = painter.rehearse()?;
             }
+        }
+        if !live {
+            painter.fit();
         }
         running.wanted.caps += 1;
         running.wanted.divisor = divisor;

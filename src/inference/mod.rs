@@ -85,8 +85,8 @@ pub trait Generator: Send {
     /// The model cannot work at this size.
     fn bind(&mut self, width: usize, height: usize) -> Result<(usize, usize)>;
 
-    /// Waits until what is fastest at the bound size and for the style that was set is ready; else that comes into use
-    /// when it is ready, beside the first frames.
+    /// Waits until what is fastest at the bound size and for the style that was set is ready. Else that comes into use when
+    /// it is ready, beside the first frames, or not at all where it would hold them up.
     fn fit(&mut self) {}
 
     /// Sets the weights of the model's styles; one for each of `contract().styles`, else they are ignored. Called before

@@ -44,10 +44,12 @@ impl Options<'_> {
 }
 
 /// How long a session takes to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Preparation {
-    /// So little that one can be made for every style that is chosen.
+    /// So little that one can be made beside the frames of a live source.
     Milliseconds,
+    /// Some tenths of a second, on all cores: little enough that one is made for every style that is chosen.
+    Tenths,
     /// Some seconds: the model goes to a device.
     Seconds,
     /// An engine is built for the device: others compute meanwhile.
@@ -122,7 +124,7 @@ pub const PROVIDERS: &[Provider] = &[
         half_precision: false,
         prefers_int8: true,
         in_auto: true,
-        preparation: Preparation::Milliseconds,
+        preparation: Preparation::Tenths,
         build: openvino,
     },
     Provider {

@@ -35,11 +35,16 @@ pub(super) struct Recipe {
 impl Recipe {
     /// Whether a style at rest, or a size, has a session of its own.
     pub fn can_fold(&self) -> bool {
-        let quick = self.provider.preparation == Preparation::Milliseconds;
+        let quick = self.provider.preparation <= Preparation::Tenths;
         match &self.contract.style_weights {
             Some(weights) => weights.element == Element::F32 && quick && matches!(self.file, OnnxFile::Bytes(_)),
             None => quick && self.symbols.iter().any(|s| !s.is_empty()) || self.has_int8(&[]),
         }
+    }
+
+    /// Whether it may be made beside the frames of a live source.
+    pub fn is_light(&self) -> bool {
+        self.provider.preparation == Preparation::Milliseconds
     }
 
     /// Whether such a session is another model than the one for all sizes and styles.

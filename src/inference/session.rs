@@ -114,12 +114,14 @@ impl OrtGenerator {
         }
     }
 
-    /// Orders the session for style and size once the weights stand still, and takes it up when it is there.
-    fn settle_down(&mut self) {
+    /// Orders the session for style and size once the weights stand still, and takes it up when it is there. Where that
+    /// would hold up frames (`at_leisure`: none wait), only for the style.
+    fn settle_down(&mut self, at_leisure: bool) {
         let Some(size) = self.size.filter(|_| self.folds) else { return };
+        let fits = at_leisure || self.recipe.is_light();
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
-            Folded::Without => self.order(size, None),
-            Folded::Ready(folded) if !self.fitted => self.order(size, Some(folded)),
+            Folded::Without if fits || self.recipe.is_other() => self.order(size, None),
+            Folded::Ready(folded) if fits && !self.fitted => self.order(size, Some(folded)),
             Folded::Coming(thread, meanwhile) if thread.is_finished() => ready(answer(thread), meanwhile),
             same => same,
         };
@@ -214,7 +216,7 @@ impl Generator for OrtGenerator {
 
     fn set_style(&mut self, weights: &[f32]) {
         if weights == self.weights {
-            return self.settle_down();
+            return self.settle_down(false);
         }
         if weights.len() != self.weights.len() {
             return;
@@ -228,7 +230,7 @@ impl Generator for OrtGenerator {
     }
 
     fn fit(&mut self) {
-        self.settle_down();
+        self.settle_down(true);
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
             Folded::Coming(thread, meanwhile) => ready(answer(thread), meanwhile),
             same => same,

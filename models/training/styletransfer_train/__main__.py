@@ -2,7 +2,7 @@
 import argparse
 import importlib
 
-COMMANDS = ("train", "export", "quantize", "evaluate", "compare", "everything")
+COMMANDS = ("train", "export", "trim", "quantize", "evaluate", "compare", "everything")
 
 
 def main():

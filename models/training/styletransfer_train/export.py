@@ -12,31 +12,36 @@ from .shuffle import by_transposes
 
 SIZES = ((64, 64), (180, 320), (360, 640))
 TOLERANCE = 2e-3
+MARGIN = 44
+"""With it what a checkpoint paints has no border; see `trim` for less."""
+TAILS = ("resize", "sub-pixel")
 
 
 def add_arguments(parser):
     parser.add_argument("checkpoint", help="checkpoint.pt written by train, or an exported .onnx to write anew")
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--painting", nargs="+", default=[], help="title, artist and year of each style's painting, in the order of the styles (default: as in the .onnx)")
-    parser.add_argument("--margin", type=int, default=44, help="pixels around the frame that are computed and cut off; a multiple of 4")
-    parser.add_argument("--tail", choices=("resize", "sub-pixel"), default="resize", help="what doubles the size first: resize is faster on ONNX Runtime's CPU provider, sub-pixel on OpenVINO")
+    parser.add_argument("--margin", type=int, help=f"pixels around the frame that are computed and cut off; a multiple of 4 (default: {MARGIN}, or as in the .onnx)")
+    parser.add_argument("--tail", choices=TAILS, default=TAILS[0], help="what doubles the size first: resize is faster on ONNX Runtime's CPU provider, sub-pixel on OpenVINO")
     parser.add_argument("--average", nargs=2, metavar=("OTHER", "SHARE"), help="a checkpoint or .onnx that was trained on from this one (or this one from it), and its share in the weights: between the two (Wortsman et al. 2022)")
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
-def run(args):
-    if args.margin % 4 or args.margin < 4:
-        raise SystemExit(f"--margin: {args.margin} is not a positive multiple of 4")
+def run(args, trained=None):
+    """`trained`: a generator that takes the place of the checkpoint's, whose metadata stay."""
     generator, known = _source(args.checkpoint)
+    generator = trained or generator
+    generator.margin = generator.margin if args.margin is None else args.margin
+    if generator.margin % 4 or generator.margin < 4:
+        raise SystemExit(f"--margin: {generator.margin} is not a positive multiple of 4")
     styles = known["styletransfer.styles"].split(",")
     if args.painting and len(args.painting) != len(styles) or not args.painting and "styletransfer.paintings" not in known:
         raise SystemExit(f"--painting: {args.checkpoint} has {len(styles)} style(s) ({', '.join(styles)}), but {len(args.painting)} painting(s) are named")
-    generator.margin = args.margin
     if args.average:
         _average(generator, *args.average)
     resized = args.tail == "resize"
     change = {"change": by_transposes} if resized else {}
-    write(Folded(generator, resized).eval(), args.onnx, {**known, **_metadata(args)}, **change)
+    write(Folded(generator, resized).eval(), args.onnx, {**known, **_metadata(args, generator.margin)}, **change)
     _check(generator, args.onnx)
 
 
@@ -48,6 +53,7 @@ def _source(path):
     state = torch.load(path, map_location="cpu")
     generator = Generator(**state["config"]).eval()
     generator.load_state_dict(state["generator"])
+    generator.margin = MARGIN
     return generator, {"styletransfer.styles": ",".join(state["styles"]), "styletransfer.steps": str(state["step"])}
 
 
@@ -87,7 +93,7 @@ def write(folded, path, metadata, change=lambda model: None):
     onnx.save(model, path)
 
 
-def _metadata(args):
+def _metadata(args, margin):
     metadata = {
         "styletransfer.input-layout": "nchw",
         "styletransfer.output-layout": "nchw",
@@ -96,7 +102,7 @@ def _metadata(args):
         "styletransfer.input-range": "0,1",
         "styletransfer.output-range": "0,1",
         "styletransfer.size-multiple": "4",
-        "styletransfer.margin": str(args.margin),
+        "styletransfer.margin": str(margin),
         "styletransfer.license": args.license,
     }
     return {**metadata, "styletransfer.paintings": "; ".join(args.painting)} if args.painting else metadata

@@ -21,8 +21,6 @@ from .runner import Model, style_weights
 
 WIDTH = 640
 """Of clip frames and of the pictures that the result is checked on."""
-MARGIN = 20
-"""Around crops while training; weights do not depend on it."""
 
 
 def add_arguments(parser):
@@ -53,7 +51,6 @@ def run(args):
     equalize(student, pictures)
     quantize_in_place(student, pictures, args.keep_float)
     _train(student, teacher, Batches(crops, args.seed, args.batch, args.crop), args)
-    student.margin = teacher.margin
     write(student, args.onnx, {**metadata, "styletransfer.precision": "int8"}, store_int8)
     held_out = args.held_out or [p.name for p in pictures_in(args.photos)[:4]]
     check = [load_picture(Path(args.photos) / name, WIDTH) for name in held_out]
@@ -74,7 +71,6 @@ def one_style(path, mix):
 
 def _train(student, teacher, batches, args):
     """Mean absolute difference from what the teacher paints; the rate falls to nothing along a cosine."""
-    margin, student.margin = teacher.margin, MARGIN
     scales = [p for name, p in student.named_parameters() if name.endswith("log_scale")]
     weights = [p for name, p in student.named_parameters() if not name.endswith("log_scale")]
     for parameter in student.parameters():
@@ -85,7 +81,6 @@ def _train(student, teacher, batches, args):
     with Progress(args.steps, 0) as progress:
         for step in range(args.steps):
             x = batches.of_step(step)
-            teacher.margin = MARGIN
             with torch.no_grad():
                 wanted = teacher(x)
             loss = (student(x) - wanted).abs().mean()
@@ -94,7 +89,6 @@ def _train(student, teacher, batches, args):
             optimizer.step()
             schedule.step()
             progress.show(step + 1, {"difference": float(loss) * 255})
-    teacher.margin = margin
 
 
 def _difference(full, quantized, pictures):

@@ -134,7 +134,7 @@ class TrainerTest(unittest.TestCase):
 
         other, again = self.folder / "sub-pixel.onnx", self.folder / "again.onnx"
         trainer("export", self.model, other, "--tail", "sub-pixel", "--margin", 40)
-        trainer("export", other, again)
+        trainer("export", other, again, "--margin", 44)
         files = [self.model, other, again]
         x, mix = torch.rand(1, 3, 48, 64).numpy(), np.array([[0.3, 0.7]], np.float32)
         sessions = [onnxruntime.InferenceSession(str(f), providers=["CPUExecutionProvider"]) for f in files]
@@ -211,6 +211,21 @@ class TrainerTest(unittest.TestCase):
         self.assertIn("| two wave |", done.stdout)
         self.assertGreater(rows[0]["style_loss"], 0)
         self.assertAlmostEqual(rows[0]["gmac"], 1.11, delta=0.02)
+
+    def test_trim_brings_the_border_near_to_that_of_a_wide_margin(self):
+        import onnxruntime
+
+        shipped = ROOT / "models/van-gogh.onnx"
+        wide, narrow, trimmed = (self.folder / f"{name}.onnx" for name in ("wide", "narrow", "trimmed"))
+        trainer("export", shipped, wide, "--margin", 48)
+        trainer("export", shipped, narrow, "--margin", 4)
+        trainer("trim", shipped, trimmed, "--photos", self.photos, "--margin", 4, "--steps", 40, "--crop", 96, "--batch", 4)
+        x = np.asarray(Image.open(self.photos / "0.jpg"), np.float32).transpose(2, 0, 1)[None] / 255
+        paint = lambda file: onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, {"image": x})[0]
+        wanted = paint(wide)
+        off = [abs(paint(file) - wanted)[:, :, :8].mean() for file in (narrow, trimmed)]
+        self.assertLess(off[1], 0.8 * off[0])
+        self.assertLess(abs(paint(trimmed) - wanted).mean(), 0.03)
 
     def test_quantize_checks_its_result(self):
         import onnx
