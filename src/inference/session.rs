@@ -27,6 +27,8 @@ pub struct OrtGenerator {
     weights: Vec<f32>,
     /// Whether a style at rest, or a size, has a session of its own: asked once, since it may look for files.
     folds: bool,
+    /// Whether it is of another model file than the general one; asked once for the same reason.
+    is_other: bool,
     /// That session, once it is ready.
     folded: Folded,
     /// Whether it was made for the size alone, or cannot be.
@@ -70,9 +72,9 @@ impl OrtGenerator {
             Ok((Recipe { source, environment, provider, config, file, contract, symbols }, general))
         })?;
         let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
-        let folds = recipe.can_fold();
+        let (folds, is_other) = (recipe.can_fold(), recipe.is_other());
         let (folded, fitted, late) = (Folded::Without, false, vec![]);
-        Ok(Self { choice, recipe, general, weights, folds, folded, fitted, ahead: None, late, size: None })
+        Ok(Self { choice, recipe, general, weights, folds, is_other, folded, fitted, ahead: None, late, size: None })
     }
 
     /// The row of the table that computes.
@@ -102,7 +104,7 @@ impl OrtGenerator {
             Ok((recipe, general, size))
         });
         let Ok((recipe, general, size)) = found else { return Err(problem) };
-        self.folds = recipe.can_fold();
+        (self.folds, self.is_other) = (recipe.can_fold(), recipe.is_other());
         (self.choice, self.recipe, self.general) = (choice, recipe, general);
         Ok(size)
     }
@@ -120,7 +122,7 @@ impl OrtGenerator {
         let Some(size) = self.size.filter(|_| self.folds) else { return };
         let fits = at_leisure || self.recipe.is_light();
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
-            Folded::Without if fits || self.recipe.is_other() => self.order(size, None),
+            Folded::Without if fits || self.is_other => self.order(size, None),
             Folded::Ready(folded) if fits && !self.fitted => self.order(size, Some(folded)),
             Folded::Coming(thread, meanwhile) if thread.is_finished() => ready(answer(thread), meanwhile),
             same => same,
@@ -206,7 +208,7 @@ impl Generator for OrtGenerator {
         self.size = Some((width, height));
         self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
-        self.folded = match self.folds && self.recipe.is_other() {
+        self.folded = match self.folds && self.is_other {
             true => ready(self.recipe.folded(&self.weights, (width, height), &Sizes::new()), None),
             false => Folded::Without,
         };

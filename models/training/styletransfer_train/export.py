@@ -27,10 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
 
 
-def run(args, trained=None):
-    """`trained`: a generator that takes the place of the checkpoint's, whose metadata stay."""
+def run(args):
     generator, known = _source(args.checkpoint)
-    generator = trained or generator
     generator.margin = generator.margin if args.margin is None else args.margin
     if generator.margin % 4 or generator.margin < 4:
         raise SystemExit(f"--margin: {generator.margin} is not a positive multiple of 4")
@@ -39,10 +37,15 @@ def run(args, trained=None):
         raise SystemExit(f"--painting: {args.checkpoint} has {len(styles)} style(s) ({', '.join(styles)}), but {len(args.painting)} painting(s) are named")
     if args.average:
         _average(generator, *args.average)
-    resized = args.tail == "resize"
+    save(generator, args.onnx, {**known, **_metadata(args)}, args.tail)
+
+
+def save(generator, path, metadata, tail):
+    """Writes a generator with its margin and the tail asked for, and checks the file."""
+    resized = tail == "resize"
     change = {"change": by_transposes} if resized else {}
-    write(Folded(generator, resized).eval(), args.onnx, {**known, **_metadata(args, generator.margin)}, **change)
-    _check(generator, args.onnx)
+    write(Folded(generator, resized).eval(), path, {**metadata, "styletransfer.margin": str(generator.margin)}, **change)
+    _check(generator, path)
 
 
 def _source(path):
@@ -93,7 +96,7 @@ def write(folded, path, metadata, change=lambda model: None):
     onnx.save(model, path)
 
 
-def _metadata(args, margin):
+def _metadata(args):
     metadata = {
         "styletransfer.input-layout": "nchw",
         "styletransfer.output-layout": "nchw",
@@ -102,7 +105,6 @@ def _metadata(args, margin):
         "styletransfer.input-range": "0,1",
         "styletransfer.output-range": "0,1",
         "styletransfer.size-multiple": "4",
-        "styletransfer.margin": str(margin),
         "styletransfer.license": args.license,
     }
     return {**metadata, "styletransfer.paintings": "; ".join(args.painting)} if args.painting else metadata

@@ -4,13 +4,12 @@ Zeros around the picture show in what is painted near its border, so a model pai
 the frame and cuts it off: a third of the work at 640x360. Trained on, with its own painting with a margin as wide as it
 sees as the example (Hinton et al. 2015), it learns what the zeros are.
 """
-import argparse
 import copy
 
 import torch
 
-from . import export
 from .data import Batches, Crops
+from .export import TAILS, save
 from .imported import generator_of
 from .progress import Progress
 
@@ -31,23 +30,22 @@ def add_arguments(parser):
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
-    parser.add_argument("--tail", choices=export.TAILS, default=export.TAILS[0], help="as with export")
+    parser.add_argument("--tail", choices=TAILS, default=TAILS[0], help="as with export")
     parser.add_argument("--seed", type=int, default=1)
 
 
 def run(args):
+    if args.margin % 4 or args.margin < 4:
+        raise SystemExit(f"--margin: {args.margin} is not a positive multiple of 4")
     if args.batch < 4 or args.crop <= 3 * BAND:
         raise SystemExit(f"--batch and --crop: at least 4 pictures of more than {3 * BAND} px are needed, not {args.batch} of {args.crop}")
     torch.manual_seed(args.seed)
-    teacher, _ = generator_of(args.model)
+    teacher, metadata = generator_of(args.model)
     student = copy.deepcopy(teacher).eval()
     teacher.eval().margin, student.margin = WIDE, args.margin
     batches = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop)
     _train(student, teacher, batches, args)
-    parser = argparse.ArgumentParser()
-    export.add_arguments(parser)
-    given = [args.model, args.onnx, "--margin", args.margin, "--tail", args.tail]
-    export.run(parser.parse_args([str(v) for v in given]), student)
+    save(student, args.onnx, metadata, args.tail)
 
 
 def _train(student, teacher, batches, args):
