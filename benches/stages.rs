@@ -2,14 +2,16 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::mix::{Mix, mix};
 use gststyletransfer::temporal::blend::Weights;
 use gststyletransfer::temporal::canvas::Canvas;
 use gststyletransfer::temporal::confidence::{Check, Field};
 use gststyletransfer::temporal::finish::Finish;
 use gststyletransfer::temporal::motion::Search;
+use gststyletransfer::temporal::pixel::{Pixel, pixel_of};
 use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::{Carrier, Pixel};
+use gststyletransfer::temporal::warp::Carrier;
 use gststyletransfer::tensor::egress::{all_finite, to_image};
 use gststyletransfer::tensor::ingest::ingest;
 use gststyletransfer::tensor::layout::Format;
@@ -49,7 +51,7 @@ fn temporal(c: &mut Criterion) {
     let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
     let area = SIZE.0 * SIZE.1;
     let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
-    let history: Vec<Pixel> = frames[0].iter().map(|v| [f32::from(*v) / 255.0; 4]).collect();
+    let history: Vec<Pixel> = frames[0].iter().map(|v| pixel_of([f32::from(*v) / 255.0; 4])).collect();
     let (mut next, mut carrier) = (history.clone(), Carrier::default());
     let mut planes = [frames[0].clone(), frames[0].clone(), frames[0].clone()];
     let [r, g, b] = &mut planes;
@@ -91,6 +93,19 @@ fn upsampling(c: &mut Criterion) {
 
 fn numbers(c: &mut Criterion) {
     let mut group = c.benchmark_group("pixels and numbers");
+    for (name, strength, preserve_color) in [("strength", 0.5, false), ("preserve color", 1.0, true)] {
+        let size = (1280, 720);
+        let (original, painting) = (plane(size, 0.0, 0.0), plane(size, 9.0, 5.0));
+        let mut planes = [painting.clone(), painting.clone(), painting.clone()];
+        let shape = Shape { width: size.0, height: size.1, white: 255 };
+        group.bench_function(format!("{name} 1280x720"), |b| {
+            b.iter(|| {
+                let [r, g, b] = &mut planes;
+                let mut painting = ImageMut::new([r, g, b], [size.0; 3], shape).unwrap();
+                mix(&image(&original, size), &mut painting, Mix { strength, preserve_color });
+            })
+        });
+    }
     for size in [SIZE, (1280, 720)] {
         let (frame, place) = (plane(size, 0.0, 0.0), Placement::centered(size, size));
         let mut tensor = vec![0f32; 3 * size.0 * size.1];

@@ -142,17 +142,40 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         Image { planes: [red, green, blue], strides: self.strides, shape: self.shape }
     }
 
-    /// The rows before `row`, and those from it on, as images of their own; either may have no rows.
-    pub fn split_at(&mut self, row: usize) -> (ImageMut<'_, S>, ImageMut<'_, S>) {
-        let (shape, strides, row) = (self.shape, self.strides, row.min(self.shape.height));
+    /// The same, to write, for a shorter time.
+    pub fn view_mut(&mut self) -> ImageMut<'_, S> {
         let [red, green, blue] = &mut self.planes;
-        let (r, s) = red.split_at_mut((row * strides[0]).min(red.len()));
-        let (g, h) = green.split_at_mut((row * strides[1]).min(green.len()));
-        let (b, c) = blue.split_at_mut((row * strides[2]).min(blue.len()));
-        let upper = Shape { height: row, ..shape };
-        let lower = Shape { height: shape.height - row, ..shape };
-        let image = |planes, shape| ImageMut { planes, strides, shape };
-        (image([r, g, b], upper), image([s, h, c], lower))
+        ImageMut { planes: [red, green, blue], strides: self.strides, shape: self.shape }
+    }
+
+    /// Takes the first `rows` rows off, or all there are, as an image of their own; either may have none then.
+    pub fn split_off(&mut self, rows: usize) -> ImageMut<'a, S> {
+        let rows = rows.min(self.shape.height);
+        let mut planes = self.planes.iter_mut().zip(self.strides).map(|(plane, stride)| {
+            let samples = (rows * stride).min(plane.len());
+            let (above, below) = std::mem::take(plane).split_at_mut(samples);
+            *plane = below;
+            above
+        });
+        let planes = [(); 3].map(|()| planes.next().unwrap_or_default());
+        self.shape.height -= rows;
+        ImageMut { planes, strides: self.strides, shape: Shape { height: rows, ..self.shape } }
+    }
+
+    /// What lies of it in each band of `rows` rows of a canvas of `height` rows, from whose row `top` on it lies: the
+    /// band's first row and the image's own rows in it, which may be none, with the row of the canvas that they begin at.
+    pub fn bands(
+        &mut self,
+        height: usize,
+        top: usize,
+        rows: usize,
+    ) -> impl Iterator<Item = (usize, (ImageMut<'_, S>, usize))> {
+        let bottom = top + self.shape.height;
+        let mut rest = self.view_mut();
+        (0..height).step_by(rows).map(move |first| {
+            let [start, end] = [first, first + rows].map(|y| y.clamp(top, bottom));
+            (first, (rest.split_off(end - start), start))
+        })
     }
 
     /// Row `y` of red, green and blue.
@@ -190,17 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_an_image_are_its_rows() {
+    fn bands_of_an_image_are_its_rows() {
         let [mut r, mut g, mut b] = [0u8, 20, 40].map(|from| (from..from + 12).collect::<Vec<u8>>());
         let shape = Shape { width: 3, height: 3, white: 255 };
         let mut image = ImageMut::new([&mut r, &mut g, &mut b], [4; 3], shape).unwrap();
-        let (mut upper, mut lower) = image.split_at(1);
-        assert_eq!((upper.shape().height, lower.shape().height), (1, 2));
-        assert_eq!((&*upper.row_mut(1, 0), &*lower.row_mut(2, 1)), (&[20u8, 21, 22][..], &[48u8, 49, 50][..]));
-        for (row, heights) in [(0, (0, 3)), (3, (3, 0)), (9, (3, 0))] {
-            let (upper, lower) = image.split_at(row);
-            assert_eq!((upper.shape().height, lower.shape().height), heights);
+        // Rows 3, 4 and 5 of ten.
+        let mut seen = vec![];
+        for (first, (mut band, start)) in image.bands(10, 3, 2) {
+            let rows = 0..band.shape().height;
+            seen.push((first, start, rows.map(|y| band.row_mut(1, y).to_vec()).collect::<Vec<_>>()));
         }
+        let row = |y: u8| [20, 21, 22].map(|v| v + 4 * y).to_vec();
+        let wanted =
+            [(0, 3, vec![]), (2, 3, vec![row(0)]), (4, 4, vec![row(1), row(2)]), (6, 6, vec![]), (8, 6, vec![])];
+        assert_eq!(seen, wanted);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod lanes;
 pub mod mix;
 pub mod style;
 pub mod tensor;
+mod threads;
 pub mod upsample;
 pub mod watchdog;
 

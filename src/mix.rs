@@ -2,7 +2,11 @@
 //!
 //! Both images have the same size and depth. The result replaces the painting.
 
-use crate::image::{Image, ImageMut, Sample};
+use fearless_simd::dispatch;
+
+use crate::image::{Image, ImageMut, Sample, Shape};
+use crate::lanes::level;
+use crate::threads;
 
 /// BT.709 luma weights (ITU-R BT.709-6, item 3.2) on gamma-coded R'G'B'.
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
@@ -25,20 +29,29 @@ impl Mix {
 
 /// Replaces `painting` by its mix with `original`; rows and columns beyond the smaller of the two stay as they are.
 pub fn mix<S: Sample>(original: &Image<S>, painting: &mut ImageMut<S>, mix: Mix) {
-    let (a, b) = (original.shape(), painting.shape());
-    let white = f32::from(b.white);
-    for y in 0..a.height.min(b.height) {
+    let height = original.shape().height.min(painting.shape().height);
+    threads::share(painting.bands(height, 0, threads::band(height)), |(first, (mut band, _))| {
+        dispatch!(level(), _simd => mix_band(original, first, &mut band, mix));
+    });
+}
+
+/// Mixes the band that begins at row `first`.
+#[inline(always)]
+fn mix_band<S: Sample>(original: &Image<S>, first: usize, band: &mut ImageMut<S>, mix: Mix) {
+    let Shape { height, white, .. } = band.shape();
+    for y in 0..height {
+        let old = [0, 1, 2].map(|c| original.row(c, first + y));
+        let painting = band.rows_mut(y);
         if mix.preserve_color {
-            recolor_row(original, painting, y, white);
+            recolor_row(old, painting, white.into());
         }
         if mix.strength < 1.0 {
-            for channel in 0..3 {
-                blend_row(original.row(channel, y), painting.row_mut(channel, y), mix.strength);
-            }
+            (0..3).for_each(|c| blend_row(old[c], band.row_mut(c, y), mix.strength));
         }
     }
 }
 
+#[inline(always)]
 fn blend_row<S: Sample>(original: &[S], painting: &mut [S], strength: f32) {
     for (p, o) in painting.iter_mut().zip(original) {
         let o = o.to_f32();
@@ -47,24 +60,21 @@ fn blend_row<S: Sample>(original: &[S], painting: &mut [S], strength: f32) {
 }
 
 /// Adds the difference in luma to the original: chroma (R'-Y', B'-Y') stays, up to clipping.
-fn recolor_row<S: Sample>(original: &Image<S>, painting: &mut ImageMut<S>, y: usize, white: f32) {
-    let rows = [original.row(0, y), original.row(1, y), original.row(2, y)];
-    let width = rows[0].len().min(painting.shape().width);
-    for x in 0..width {
-        let old = rows.map(|row| row[x].to_f32());
-        let luma = |rgb: [f32; 3]| rgb[0] * LUMA[0] + rgb[1] * LUMA[1] + rgb[2] * LUMA[2];
-        let new = [0, 1, 2].map(|c| painting.row_mut(c, y)[x].to_f32());
-        let change = luma(new) - luma(old);
-        for (c, value) in old.into_iter().enumerate() {
-            painting.row_mut(c, y)[x] = S::from_f32((value + change).clamp(0.0, white));
-        }
+#[inline(always)]
+fn recolor_row<S: Sample>([r, g, b]: [&[S]; 3], [red, green, blue]: [&mut [S]; 3], white: f32) {
+    let luma = |rgb: [f32; 3]| rgb[0] * LUMA[0] + rgb[1] * LUMA[1] + rgb[2] * LUMA[2];
+    let painting = red.iter_mut().zip(green).zip(blue);
+    for (((red, green), blue), ((r, g), b)) in painting.zip(r.iter().zip(g).zip(b)) {
+        let old = [r.to_f32(), g.to_f32(), b.to_f32()];
+        let change = luma([red.to_f32(), green.to_f32(), blue.to_f32()]) - luma(old);
+        let [r, g, b] = old.map(|v| S::from_f32((v + change).clamp(0.0, white)));
+        (*red, *green, *blue) = (r, g, b);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Shape;
 
     const SHAPE: Shape = Shape { width: 2, height: 1, white: 255 };
 

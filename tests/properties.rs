@@ -6,6 +6,7 @@ use gststyletransfer::temporal::blend::Weights;
 use gststyletransfer::temporal::canvas::Canvas;
 use gststyletransfer::temporal::confidence::Field;
 use gststyletransfer::temporal::finish::Finish;
+use gststyletransfer::temporal::pixel::{Pixel, WHITE, pixel_of};
 use gststyletransfer::temporal::plane::Plane;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::temporal::warp::{Carrier, FRESH};
@@ -110,10 +111,12 @@ proptest! {
         let field = Field { width, height, x, y, trust: trusts };
         let (canvas, area) = (whole(width, height), width * height);
         let how = Finish { shown, kept, lift: [lift; 3] };
-        let (mut seen, mut next) = (vec![0.0; 3 * area], vec![[0.0; 4]; area]);
+        let (mut seen, mut next) = (vec![0.0; 3 * area], vec![Pixel::default(); area]);
+        // As the history holds it.
+        let pixels: Vec<Pixel> = history.iter().map(|values| pixel_of(*values)).collect();
         let weights = Weights { low: 0.7, high: 0.9 };
         let mut into = ImageMut::of_planar(&mut seen, (width, height)).unwrap();
-        Carrier::default().follow(canvas, &field, &history, &fresh, (weights, how), (&mut into, &mut next));
+        Carrier::default().follow(canvas, &field, &pixels, &fresh, (weights, how), (&mut into, &mut next));
         let blend: Vec<([f32; 4], f32)> = (0..area).map(|at| {
             let (x, y) = ((at % width) as f32 + dx, (at / width) as f32 + dy);
             let inside = x >= 0.0 && y >= 0.0 && x <= (width - 1) as f32 && y <= (height - 1) as f32;
@@ -123,6 +126,7 @@ proptest! {
             let blur = if inside { blur[0].max(blur[1]) } else { 0.0 };
             (plain_mix(old, if inside { trust } else { 0.0 }, new, weights), blur)
         }).collect();
+        let next: Vec<_> = next.iter().map(|pixel| pixel.map(|v| f32::from(v) / WHITE)).collect();
         for at in 0..area {
             let wanted = plain_finish(&blend, (width, height), at, how);
             for c in 0..3 {

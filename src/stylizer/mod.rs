@@ -170,7 +170,8 @@ impl Stylizer {
         self.stabilizer.follow_on(&mut other.stabilizer, self.input.picture, canvas);
     }
 
-    /// Shows one frame, carried or painted. Nothing is allocated after the first frames of a size.
+    /// Shows one frame, carried or painted. After the first frames of a size nothing is allocated but a
+    /// few bytes for each thread that helps.
     ///
     /// # Errors
     /// Images of other sizes than settled, or the runtime's error.

@@ -12,10 +12,11 @@ use super::canvas::Canvas;
 use super::estimator::Motion;
 use super::finish::Finish;
 use super::meter::Meter;
+use super::pixel::{Pixel, pixel_of};
 use super::resize::resized;
 use super::scene_cut::{Change, Watch};
 use super::stabilizer::{Method, Report, Smoothing};
-use super::warp::{Carrier, FRESH, Pixel};
+use super::warp::{Carrier, FRESH};
 use crate::image::{ImageMut, Sample};
 use crate::tensor::egress::to_image;
 
@@ -273,7 +274,7 @@ impl Blender {
 
     fn fit(&mut self, canvas: Canvas) {
         let area = canvas.width * canvas.height;
-        self.next.resize(area, [0.0; 4]);
+        self.next.resize(area, Pixel::default());
     }
 }
 
@@ -283,6 +284,6 @@ fn remember(history: &mut Vec<Pixel>, painting: &[f32], canvas: Canvas) {
     history.clear();
     let (red, rest) = painting.split_at(area);
     let (green, blue) = rest.split_at(area);
-    let pixels = red.iter().zip(green).zip(blue).map(|((r, g), b)| [*r, *g, *b, FRESH].map(|v| v.clamp(0.0, 1.0)));
+    let pixels = red.iter().zip(green).zip(blue).map(|((r, g), b)| pixel_of([*r, *g, *b, FRESH]));
     history.extend(pixels);
 }

@@ -4,8 +4,9 @@
 
 use fearless_simd::prelude::*;
 
-use super::warp::{FRESH, Pixel};
-use crate::lanes::{LANES, eight, store_pixels, unit};
+use super::pixel::{Pixel, store_eight};
+use super::warp::FRESH;
+use crate::lanes::{LANES, eight, unit};
 
 /// What is done to the blend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,7 +80,7 @@ pub(super) fn finish_row<S: Simd>(simd: S, lines: [&Line; 3], how: Finish, scrat
     let planes = red.iter().zip(green).zip(blue).zip(&here.planes[3]);
     for (x, (((red, green), blue), worth)) in (0..).step_by(LANES).zip(planes) {
         let lanes = [eight(simd, red), eight(simd, green), eight(simd, blue), eight(simd, worth)];
-        store_pixels(simd, lanes, kept, x);
+        store_eight(simd, lanes, kept, x);
     }
 }
 

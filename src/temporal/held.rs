@@ -9,8 +9,8 @@ use anyhow::Result;
 use super::blender::{Blended, Blender};
 use super::canvas::Canvas;
 use super::estimator::{Estimate, Motion};
+use super::pixel::Pixel;
 use super::stabilizer::Smoothing;
-use super::warp::Pixel;
 use crate::image::{ImageMut, Sample};
 
 /// The frame.
@@ -72,7 +72,7 @@ impl Held {
         let blended = blender.blend(&self.painting, found, canvas, smoothing, into)?;
         if let (Blended::Waits, Some((motion, took))) = (blended, found) {
             // The motion to come starts at this frame.
-            blender.slide(motion, took, canvas, &mut into.split_at(0).0);
+            blender.slide(motion, took, canvas, &mut into.view_mut().split_off(0));
         }
         Ok(true)
     }

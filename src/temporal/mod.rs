@@ -16,6 +16,7 @@ pub mod meter;
 pub mod metrics;
 pub mod motion;
 pub mod patch;
+pub mod pixel;
 pub mod places;
 pub mod plane;
 pub mod resize;

@@ -7,8 +7,8 @@ use fearless_simd::{f32x4, f32x8, i32x8, mask32x8, prelude::*, u32x8};
 
 use super::canvas::Canvas;
 use super::confidence::Field;
+use super::pixel::Pixel;
 use super::taps::{BORDER, PHASES, ROW, sample};
-use super::warp::Pixel;
 use crate::geometry::{Between, between};
 use crate::lanes::{LANES, columns as eight_columns, four, load, planes_of, store, store_pixels};
 
@@ -59,8 +59,8 @@ pub struct Places {
     /// Motion (pixels) and trust at the columns of the field.
     lines: [Vec<f32>; 3],
     /// The same side by side, and the way from each to the next.
-    cells: Vec<Pixel>,
-    steps: Vec<Pixel>,
+    cells: Vec<[f32; 4]>,
+    steps: Vec<[f32; 4]>,
     eights: Vec<Eight>,
     trust: Vec<[f32; LANES]>,
     blur: Vec<[f32; LANES]>,
@@ -122,8 +122,8 @@ impl Places {
                 store((b - a).mul_add(row.share, a) * scale, line, x);
             }
         }
-        self.cells.resize(field.width, Pixel::default());
-        self.steps.resize(field.width, Pixel::default());
+        self.cells.resize(field.width, [0.0; 4]);
+        self.steps.resize(field.width, [0.0; 4]);
         let [dx, dy, trust] = &self.lines;
         for x in (0..field.width).step_by(LANES) {
             let (a, b, c) = (load(simd, dx, x), load(simd, dy, x), load(simd, trust, x));
@@ -167,7 +167,7 @@ impl Eight {
 
 /// Motion and trust of a pixel between two cells.
 #[inline(always)]
-fn motion<S: Simd>(simd: S, (cells, steps): (&[Pixel], &[Pixel]), between: &Between) -> f32x4<S> {
+fn motion<S: Simd>(simd: S, (cells, steps): (&[[f32; 4]], &[[f32; 4]]), between: &Between) -> f32x4<S> {
     let (cell, step) = (&cells[between.low as usize], &steps[between.low as usize]);
     f32x4::load_array_ref(simd, step).mul_add(between.share, f32x4::load_array_ref(simd, cell))
 }

@@ -5,7 +5,7 @@
 use std::array::from_fn;
 
 use super::canvas::Canvas;
-use super::warp::Pixel;
+use super::pixel::Pixel;
 use crate::geometry::{Between, between};
 
 /// The `history` of a painting of size `from`, for one of size `to`: linear, and the mean of what a pixel covers. Beyond the
@@ -28,11 +28,11 @@ pub fn resized(history: &[Pixel], from: Canvas, to: Canvas) -> Vec<Pixel> {
                 ];
                 for (row, column, weight) in corners {
                     let value = at(row, column);
-                    sum = from_fn(|c| sum[c] + share * weight * value[c]);
+                    sum = from_fn(|c| sum[c] + share * weight * f32::from(value[c]));
                 }
             }
         }
-        sum
+        sum.map(|v: f32| (v + 0.5) as u16)
     };
     (0..to.height).flat_map(|y| (0..to.width).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect()
 }
@@ -47,10 +47,12 @@ fn spread(count: usize, origin: usize, picture: usize, cells: usize) -> (usize, 
 mod tests {
     use super::*;
 
+    /// In hundredths.
     fn slope(canvas: Canvas, scale: f32) -> Vec<Pixel> {
         let at = |i: usize, width: usize| {
             let (x, y) = ((i % width) as f32 + 0.5, (i / width) as f32 + 0.5);
             [(x - canvas.origin.0 as f32) * scale, (y - canvas.origin.1 as f32) * scale, 0.5, 1.0]
+                .map(|v| (v * 100.0) as u16)
         };
         (0..canvas.width * canvas.height).map(|i| at(i, canvas.width)).collect()
     }
@@ -68,8 +70,8 @@ mod tests {
                     let (x, y) = (i % to.width, i / to.width);
                     let inside = x > to.origin.0 + 2 && x + 3 < to.origin.0 + to.picture.0;
                     let inside = inside && y > to.origin.1 + 2 && y + 3 < to.origin.1 + to.picture.1;
-                    let off = made.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(!inside || off < 0.6, "{made:?} instead of {wanted:?} at {x}, {y}");
+                    let off = made.iter().zip(wanted).map(|(a, b)| a.abs_diff(*b)).max();
+                    assert!(!inside || off < Some(60), "{made:?} instead of {wanted:?} at {x}, {y}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use fearless_simd::{f32x4, f32x16, prelude::*};
 
-use super::warp::Pixel;
+use super::pixel::{Pixel, WHITE, four, one};
 
 /// Places between two pixels are told apart this finely: more would not be seen.
 pub const PHASES: usize = 64;
@@ -20,12 +20,12 @@ static TAPS: [[f32; 4]; PHASES] = {
     all
 };
 
-/// The same for four pixels side by side: every weight in the four lanes of its pixel.
+/// The same for four pixels side by side, and from 16 bit to 0..=1: every weight in the four lanes of its pixel.
 static ACROSS: [[f32; 16]; PHASES] = {
     let mut all = [[0.0; 16]; PHASES];
     let mut i = 0;
     while i < 16 * PHASES {
-        all[i / 16][i % 16] = TAPS[i / 16][i % 16 / 4];
+        all[i / 16][i % 16] = TAPS[i / 16][i % 16 / 4] / WHITE;
         i += 1;
     }
     all
@@ -36,7 +36,7 @@ pub const ROW: u32 = PHASES as u32;
 /// Mark of a place some of whose taps lie beyond the border.
 pub const BORDER: u32 = 1 << 12;
 
-/// The history between its pixels: `at` is the number of the pixel above and to the left, `between` how far from there.
+/// The history between its pixels, 0..=1: `at` is the number of the pixel above and to the left, `between` how far from there.
 #[inline(always)]
 pub fn sample<S: Simd>(
     simd: S,
@@ -47,7 +47,7 @@ pub fn sample<S: Simd>(
     let at = at as usize;
     if between == 0 {
         // Nothing to interpolate, as in most of what a still camera sees.
-        return f32x4::load_array(simd, history.get(at).copied().unwrap_or_default());
+        return one(simd, history.get(at).copied().unwrap_or_default()) * (1.0 / WHITE);
     }
     let (across, down) = (&ACROSS[(between % ROW) as usize], &TAPS[(between / ROW % ROW) as usize]);
     if between < BORDER
@@ -66,7 +66,7 @@ pub fn sample<S: Simd>(
 
 /// The taps of a pixel at the border, which is repeated.
 #[cold]
-fn beyond(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[f32; 16]; 4] {
+fn beyond(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[u16; 16]; 4] {
     let near = |i: usize, side: usize| i.saturating_sub(1).min(side - 1);
     std::array::from_fn(|j| {
         let row = near(at / width + j, height) * width;
@@ -76,9 +76,9 @@ fn beyond(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[f3
 
 /// Four lines of four pixels.
 #[inline(always)]
-fn weigh<S: Simd>(simd: S, [a, b, c, d]: [&[f32; 16]; 4], across: &[f32; 16], down: &[f32; 4]) -> f32x4<S> {
-    let upper = f32x16::load_array_ref(simd, b).mul_add(down[1], f32x16::load_array_ref(simd, a) * down[0]);
-    let lower = f32x16::load_array_ref(simd, d).mul_add(down[3], f32x16::load_array_ref(simd, c) * down[2]);
+fn weigh<S: Simd>(simd: S, [a, b, c, d]: [&[u16; 16]; 4], across: &[f32; 16], down: &[f32; 4]) -> f32x4<S> {
+    let upper = four(simd, b).mul_add(down[1], four(simd, a) * down[0]);
+    let lower = four(simd, d).mul_add(down[3], four(simd, c) * down[2]);
     let (left, right) = ((upper + lower) * f32x16::load_array_ref(simd, across)).split();
     let (one, other) = (left + right).split();
     one + other
@@ -100,10 +100,11 @@ mod tests {
             let line: f32 = taps.iter().zip([-1.0, 0.0, 1.0, 2.0]).map(|(w, x)| w * x).sum();
             assert!((line - f).abs() < 1e-6, "phase {phase}: {line}");
         }
-        let picture: Vec<Pixel> = (0..12).map(|i| [(i % 4) as f32; 4]).collect();
+        let picture: Vec<Pixel> = (0..12).map(|i| [(i % 4) * 10_000; 4]).collect();
         let at = |x: u32, y: u32, across: u32, down: u32, border: u32| {
             let between = across + down * ROW + border;
-            dispatch!(level(), simd => sample(simd, &picture, (4, 3), (y * 4 + x, between)).to_array())[0]
+            dispatch!(level(), simd => sample(simd, &picture, (4, 3), (y * 4 + x, between)).to_array())[0] * WHITE
+                / 10_000.0
         };
         let half = ROW / 2;
         let (inside, corner) = (at(1, 1, half, 0, BORDER), at(3, 2, half, half, BORDER));

@@ -13,13 +13,12 @@ use super::blend::{Weights, mix};
 use super::canvas::Canvas;
 use super::confidence::Field;
 use super::finish::{Finish, Line, Scratch, finish_row};
+use super::pixel::Pixel;
 use super::places::{Ground, Places, Reach};
 use crate::image::{ImageMut, Sample};
 use crate::lanes::{LANES, eight, level, load, store, unit};
 use crate::tensor::egress::to_row;
-
-/// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend, 0..=1.
-pub type Pixel = [f32; 4];
+use crate::threads;
 
 /// A painting's own pixel is one frame's worth of history; every blend brings it nearer to 1.
 pub const FRESH: f32 = 0.6;
@@ -63,11 +62,6 @@ struct Task<'a> {
     how: Finish,
 }
 
-/// Rows of a band; every band is a piece of work for one thread.
-fn band(height: usize) -> usize {
-    height.div_ceil(rayon::current_num_threads().clamp(1, 8)).max(16)
-}
-
 impl Carrier {
     /// Blends `fresh` (planar) with the warped `history` and finishes it into what is `shown` and the `next` history.
     /// `shown` has the size of the canvas, or of the picture in it.
@@ -99,12 +93,15 @@ impl Carrier {
     /// Every row is blended and, as soon as the one below is there, finished.
     fn pass<O: Sample>(&mut self, task: Task, (shown, next): (&mut ImageMut<O>, &mut [Pixel])) -> Seen {
         let Canvas { width, height, origin, .. } = task.canvas;
-        let (rows, size) = (band(height), shown.shape());
+        let (rows, size) = (threads::band(height), shown.shape());
         self.ground.fit(task.canvas, task.field);
         self.bands.resize_with(height.div_ceil(rows), Band::default);
-        let origin = if (size.width, size.height) == (width, height) { (0, 0) } else { origin };
-        let job = Job { task, ground: &self.ground, rows, left: origin.0 };
-        job.spread(&mut self.bands, 0, (shown, origin.1), next);
+        let (left, top) = if (size.width, size.height) == (width, height) { (0, 0) } else { origin };
+        let job = Job { task, ground: &self.ground, left };
+        let pieces = self.bands.iter_mut().zip(shown.bands(height, top, rows)).zip(next.chunks_mut(rows * width));
+        threads::share(pieces, |((band, (first, (mut shown, top))), next)| {
+            dispatch!(level(), simd => band.work(simd, job, first, (&mut shown, top), next));
+        });
         self.bands.iter().map(|band| band.seen).sum()
     }
 
@@ -139,42 +136,13 @@ impl Carrier {
     }
 }
 
-/// A task in bands of rows.
+/// What every band is told.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     task: Task<'a>,
     ground: &'a Ground,
-    /// Of a band.
-    rows: usize,
     /// The column of the canvas that is the first one of what is shown.
     left: usize,
-}
-
-impl Job<'_> {
-    /// Does the rows from `first` on, a band of them each at the same time. `shown` begins at row `top` of the canvas.
-    fn spread<O: Sample>(
-        self,
-        bands: &mut [Band],
-        first: usize,
-        (shown, top): (&mut ImageMut<O>, usize),
-        next: &mut [Pixel],
-    ) {
-        let upper = bands.len() / 2;
-        if upper == 0 {
-            let Some(band) = bands.first_mut() else { return };
-            dispatch!(level(), simd => band.work(simd, self, first, (shown, top), next));
-            return;
-        }
-        let (bands, more) = bands.split_at_mut(upper);
-        let rows = upper * self.rows;
-        let (here, below) = next.split_at_mut(rows * self.task.canvas.width);
-        let (mut image, mut rest) = shown.split_at((first + rows).saturating_sub(top));
-        let lower = top.max(first + rows);
-        rayon::join(
-            || self.spread(bands, first, (&mut image, top), here),
-            || self.spread(more, first + rows, (&mut rest, lower), below),
-        );
-    }
 }
 
 impl Band {
@@ -182,7 +150,7 @@ impl Band {
     fn work<O: Sample, S: Simd>(
         &mut self,
         simd: S,
-        Job { task, ground, left, .. }: Job,
+        Job { task, ground, left }: Job,
         first: usize,
         (shown, top): (&mut ImageMut<O>, usize),
         next: &mut [Pixel],

@@ -1,12 +1,18 @@
 //! Tensor to image: to planar RGB in 0..=1 (what the temporal part sees), then clamp, round and crop.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::{Context, Result, ensure};
+use fearless_simd::dispatch;
 use ndarray::{ArrayView1, Axis};
 
 use super::ingest::Number;
 use super::layout::Format;
 use super::placement::Placement;
 use crate::image::{ImageMut, Sample};
+use crate::lanes::level;
+use crate::threads;
 
 /// Undoes a model's range and orders: `planar` becomes planar RGB, 0..=1 for what is in range (not clamped).
 ///
@@ -56,6 +62,7 @@ pub fn from_planar<T: Number>(planar: &[f32], format: &Format, size: (usize, usi
 }
 
 /// Whether no value is NaN or infinite.
+#[inline(always)]
 pub fn all_finite(values: &[f32]) -> bool {
     const LANES: usize = 16;
     let chunks = values.chunks_exact(LANES);
@@ -80,17 +87,39 @@ pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageM
     let shape = image.shape();
     ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
     ensure!(planar.len() == 3 * width * height, "tensor of {} elements for {place:?}", planar.len());
+    let (broken, rows) = (AtomicBool::new(false), threads::band(height));
+    threads::share(image.bands(height, place.origin.1, rows), |(first, (mut image, top))| {
+        let rows = first..(first + rows).min(height);
+        dispatch!(level(), _simd => {
+            if !to_band(planar, place, rows, &mut image, top) {
+                broken.store(true, Ordering::Relaxed);
+            }
+        });
+    });
+    Ok(!broken.into_inner())
+}
+
+/// Those `rows` of the tensor, into the `image` that begins at row `top` of it. Returns whether all of them are finite.
+#[inline(always)]
+fn to_band<S: Sample>(
+    planar: &[f32],
+    place: &Placement,
+    rows: Range<usize>,
+    image: &mut ImageMut<S>,
+    top: usize,
+) -> bool {
+    let ((width, height), left, shape) = (place.tensor, place.origin.0, image.shape());
     let mut finite = true;
-    let (columns, rows) = (place.origin.0..place.origin.0 + shape.width, place.origin.1..place.origin.1 + shape.height);
     for (channel, plane) in planar.chunks_exact(width * height).enumerate() {
-        for (y, row) in plane.chunks_exact(width).enumerate() {
+        for y in rows.clone() {
+            let row = &plane[y * width..(y + 1) * width];
             finite &= all_finite(row);
-            if rows.contains(&y) {
-                to_row(&row[columns.clone()], image.row_mut(channel, y - rows.start), shape.white);
+            if (top..top + shape.height).contains(&y) {
+                to_row(&row[left..left + shape.width], image.row_mut(channel, y - top), shape.white);
             }
         }
     }
-    Ok(finite)
+    finite
 }
 
 /// Clamps and rounds a row of values in 0..=1. NaN becomes black.

@@ -1,15 +1,18 @@
-//! Image to tensor: normalise, reorder, pad by reflection, in one pass and without allocating.
+//! Image to tensor: normalise, reorder, pad by reflection, in one pass.
 
 use anyhow::{Context, Result};
+use fearless_simd::dispatch;
 use half::f16;
-use ndarray::ArrayViewMut1;
+use ndarray::{ArrayViewMut1, ArrayViewMut3, Axis};
 
 use super::layout::Format;
 use super::placement::{Placement, reflect};
 use crate::image::{Image, Sample};
+use crate::lanes::level;
+use crate::threads;
 
 /// An element of a model's tensor.
-pub trait Number: Copy + Send + 'static {
+pub trait Number: Copy + Send + Sync + 'static {
     /// From a float in the tensor's own range.
     fn from_f32(value: f32) -> Self;
     /// To a float in the tensor's own range.
@@ -65,18 +68,36 @@ pub fn ingest<S: Sample, T: Number>(
     let mut view = format
         .view_mut(tensor, place.tensor.0, place.tensor.1)
         .with_context(|| format!("tensor of {length} elements for {place:?}"))?;
+    let rows = threads::band(place.tensor.1);
+    let bands = (0..).step_by(rows).zip(view.axis_chunks_iter_mut(Axis(1), rows));
+    threads::share(bands, |(first, band)| {
+        dispatch!(level(), _simd => fill_band(band, first, image, format, place));
+    });
+    Ok(())
+}
+
+/// Fills the rows of a tensor from `first` on.
+#[inline(always)]
+fn fill_band<S: Sample, T: Number>(
+    mut band: ArrayViewMut3<T>,
+    first: usize,
+    image: &Image<S>,
+    format: &Format,
+    place: &Placement,
+) {
+    let shape = image.shape();
     for channel in 0..3 {
-        let mut plane = view.index_axis_mut(ndarray::Axis(0), format.channels.index(channel));
+        let mut plane = band.index_axis_mut(Axis(0), format.channels.index(channel));
         let scale = format.range.scale[channel] / f32::from(shape.white);
         let offset = format.range.offset[channel];
-        for (y, row) in plane.rows_mut().into_iter().enumerate() {
+        for (y, row) in (first..).zip(plane.rows_mut()) {
             let source = reflect(y as isize - place.origin.1 as isize, shape.height);
             fill_row(row, image.row(channel, source), place.origin.0, scale, offset);
         }
     }
-    Ok(())
 }
 
+#[inline(always)]
 fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left: usize, scale: f32, offset: f32) {
     let convert = |s: &S| T::from_f32(s.to_f32() * scale + offset);
     match row.as_slice_mut() {

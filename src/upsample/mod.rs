@@ -13,6 +13,7 @@ use fearless_simd::{dispatch, f32x4, f32x8, prelude::*};
 use crate::geometry::{Between, between};
 use crate::image::{Image, ImageMut, Sample, Shape};
 use crate::lanes::{LANES, eight, four, level, planes_of};
+use crate::threads;
 use sums::{Line, RADIUS, Running, Sums, read_row, sum_along};
 
 /// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
@@ -68,7 +69,7 @@ pub struct Guided {
     across: Vec<Sums>,
     down: Vec<Sums>,
     lines: Vec<Line>,
-    /// A row between two rows of lines, for each band of rows that is worked on beside the others.
+    /// A row between two rows of lines, for each band of rows.
     scratch: Vec<Vec<Line>>,
 }
 
@@ -90,11 +91,12 @@ impl Guided {
     ) {
         dispatch!(level(), simd => self.fit(simd, painting, light));
         let (width, height) = (painting.shape().width, large.shape().height);
-        let bands = rayon::current_num_threads().clamp(1, 8);
-        self.scratch.resize_with(bands, Vec::new);
+        let rows = threads::band(height);
+        self.scratch.resize_with(height.div_ceil(rows), Vec::new);
         self.scratch.iter_mut().for_each(|row| row.resize(width, Line::default()));
         let grow = Grow { lines: &self.lines, columns: &self.columns, rows: &self.rows, guide };
-        grow.fill(0, height.div_ceil(bands), large, &mut self.scratch);
+        let pieces = large.bands(height, 0, rows).zip(&mut self.scratch);
+        threads::share(pieces, |((first, (mut band, _)), scratch)| grow.fill(first, &mut band, scratch));
     }
 
     /// The lines at the painting's own pixels: sums along each row, and of those down each column, by what enters the
@@ -143,23 +145,14 @@ struct Grow<'a, L> {
 }
 
 impl<L: Sample> Grow<'_, L> {
-    /// Fills `large`, which begins at row `first`, in bands of `band` rows beside each other.
-    fn fill<S: Sample>(&self, first: usize, band: usize, large: &mut ImageMut<S>, scratch: &mut [Vec<Line>]) {
-        let bands = large.shape().height.div_ceil(band).min(scratch.len());
-        let upper = bands / 2;
-        if upper > 0 {
-            let (mut above, mut below) = large.split_at(upper * band);
-            let (left, right) = scratch.split_at_mut(upper);
-            let second = first + upper * band;
-            rayon::join(|| self.fill(first, band, &mut above, left), || self.fill(second, band, &mut below, right));
-        } else if let Some(row) = scratch.first_mut() {
-            let Shape { height, white, .. } = large.shape();
-            dispatch!(level(), simd => {
-                for y in 0..height {
-                    self.fill_row(simd, first + y, row, large.rows_mut(y), white.into());
-                }
-            });
-        }
+    /// Fills `band`, which begins at row `first`.
+    fn fill<S: Sample>(&self, first: usize, band: &mut ImageMut<S>, scratch: &mut [Line]) {
+        let Shape { height, white, .. } = band.shape();
+        dispatch!(level(), simd => {
+            for y in 0..height {
+                self.fill_row(simd, first + y, scratch, band.rows_mut(y), white.into());
+            }
+        });
     }
 
     #[inline(always)]

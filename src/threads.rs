@@ -1,0 +1,67 @@
+//! Work in pieces, done by the calling thread and those of rayon's pool.
+//!
+//! `rayon::join`, called from outside the pool, hands all work over and waits: one sleeping thread of the pool is woken,
+//! which wakes the next, often on the same processor core. Here the caller begins at once, and who comes later takes what
+//! is left.
+
+use std::sync::{Mutex, PoisonError};
+
+/// How many threads share work.
+fn count() -> usize {
+    rayon::current_num_threads().clamp(1, 8)
+}
+
+/// Rows of a band, if a picture is worked on in bands of rows: a few for each thread, but none too thin to pay.
+pub fn band(height: usize) -> usize {
+    height.div_ceil(BANDS * count()).max(16)
+}
+
+/// Bands for each thread.
+const BANDS: usize = 4;
+
+/// Does `work` on every piece. Each thread takes the next one when it is done with its last, so more pieces than threads
+/// make up for a thread that comes late.
+pub fn share<T: Send>(pieces: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    let helpers = pieces.size_hint().1.unwrap_or(usize::MAX).min(count()).saturating_sub(1);
+    let queue = Mutex::new(pieces);
+    // The lock is let go before the work begins.
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let turn = || {
+        while let Some(piece) = next() {
+            work(piece);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        (0..helpers).for_each(|_| scope.spawn(|_| turn()));
+        turn();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn every_piece_is_done_once() {
+        let mut done = vec![0; 1000];
+        share(done.iter_mut().enumerate(), |(i, piece)| *piece += i);
+        assert!(done.iter().enumerate().all(|(i, piece)| i == *piece));
+        share(std::iter::empty::<u8>(), |_| unreachable!());
+    }
+
+    #[test]
+    fn the_caller_and_the_pool_work_at_the_same_time() {
+        // A piece is only done when all threads are at one.
+        let (all, who) = (Barrier::new(count()), Mutex::new(HashSet::new()));
+        share(0..count(), |_| {
+            all.wait();
+            who.lock().unwrap().insert(thread::current().id());
+        });
+        let who = who.into_inner().unwrap();
+        assert!(who.len() == count() && who.contains(&thread::current().id()));
+    }
+}
