@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use common::frames::{Bench, worst};
 use common::onnx::{Builder, F32, NCHW};
-use common::run::launch;
+use common::run::{launch, repo};
 use gst::prelude::*;
 
 /// Every style paints one colour.
@@ -156,6 +156,22 @@ fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
     assert!(error.contains("'weights'"), "{error}");
     for length in [1, 20, bytes.len() / 2, bytes.len() - 1] {
         assert!(with_constant(&bytes[..length], "style_weights", &[1, 3], &[0.0; 3]).is_err());
+    }
+}
+
+#[test]
+fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
+    use gststyletransfer::model::onnx_edit::with_output;
+    let bytes = std::fs::read(repo("models/van-gogh.onnx")).unwrap();
+    let edited = with_output(&bytes, "/up2/Conv_output_0").unwrap();
+    let has = |name: &str| edited.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+    assert!(has("/up2/Conv_output_0") && !has("stylized"));
+    for missing in ["image", "nowhere"] {
+        let error = with_output(&bytes, missing).unwrap_err().to_string();
+        assert!(error.contains(missing), "{error}");
+    }
+    for length in [0, 1, 20, bytes.len() / 2, bytes.len() - 1] {
+        assert!(with_output(&bytes[..length], "/up2/Conv_output_0").is_err());
     }
 }
 

@@ -127,10 +127,46 @@ fn painted(generator: &mut OrtGenerator, (width, height): (usize, usize)) -> Vec
     output.to_vec()
 }
 
+/// Where the model itself halves the light after the tensor that is said to hold the painting.
+#[test]
+fn the_elements_own_shuffle_takes_the_place_of_the_models_last_steps() {
+    use common::onnx::{Builder, F32, NCHW};
+    init();
+    let folder = tempfile::tempdir().unwrap();
+    let load = |said: &str| {
+        let model = Builder::default()
+            .input("x", F32, &NCHW)
+            .output("y", F32, &NCHW)
+            .squares("x", "small")
+            .constant("half", &[1], vec![0.5])
+            .node("Mul", &["small", "half"], "dim")
+            .shuffle("dim", "y")
+            .meta("input-range", "0,1")
+            .meta("output-range", "0,1")
+            .meta("sub-pixel", said);
+        let config = SessionConfig { provider: "cpu".into(), ..SessionConfig::default() };
+        OrtGenerator::load(&ModelSource::File(model.save(folder.path(), "shuffled")), &config)
+    };
+    let size = (38, 22);
+    for (said, light) in [("small,0", 1.0), ("dim,0", 0.5), ("small,2", 0.5), ("nowhere,0", 0.5), ("x,0", 0.5)] {
+        let mut generator = load(said).unwrap();
+        generator.bind(size.0, size.1).unwrap();
+        for light in [0.5, light] {
+            let painting = painted(&mut generator, size);
+            let TensorMut::F32(input) = generator.input() else { panic!("not f32") };
+            let worst = painting.iter().zip(&*input).map(|(a, b)| (a - light * b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-6, "{said}: off {light} by {worst}");
+            generator.fit();
+        }
+    }
+    let error = format!("{:#}", load("small").err().unwrap());
+    assert!(error.contains("styletransfer.sub-pixel") && error.contains("'small'"), "{error}");
+}
+
 #[test]
 fn a_session_made_for_one_size_paints_the_same() {
     init();
-    for file in ["models/live.onnx", "models/van-gogh.onnx"] {
+    for file in ["models/live.onnx", "models/van-gogh.onnx", "models/fine.onnx"] {
         let config = SessionConfig { provider: "cpu".into(), ..SessionConfig::default() };
         let mut generator = OrtGenerator::load(&ModelSource::File(repo(file)), &config).unwrap();
         let mut weights = vec![0.0; generator.contract().styles.len()];

@@ -13,12 +13,16 @@ use super::{TensorMut, TensorRef};
 use crate::model::Contract;
 use crate::model::contract::{PictureTensor, ScalarInput};
 use crate::model::recurrent::Recurrent;
+use crate::model::sub_pixel::SubPixel;
 use crate::style_image::StyleImage;
+use crate::tensor::shuffle::pixel_shuffle;
 
 /// The session.
 pub(super) struct Loaded {
     session: Shared,
     fixed: Vec<(String, Typed)>,
+    /// What the session leaves to do.
+    tail: Option<SubPixel>,
     bound: Option<Bound>,
 }
 
@@ -27,12 +31,20 @@ struct Bound {
     input: Typed,
     recurrent: Option<(Typed, Option<Typed>)>,
     output: Typed,
+    /// The painting, where the output is not that yet; and columns of the output's planes.
+    shuffled: Option<(Vec<f32>, usize)>,
 }
 
 impl Loaded {
     /// A session and the inputs that stay the same from frame to frame.
     pub fn new(session: Shared, contract: &Contract, config: &SessionConfig) -> Result<Self> {
-        Ok(Self { session, fixed: fixed_inputs(contract, config)?, bound: None })
+        Ok(Self { session, fixed: fixed_inputs(contract, config)?, tail: None, bound: None })
+    }
+
+    /// The session's output is not the model's, but what comes before its shuffle of pixels.
+    pub fn without_tail(mut self, tail: Option<&SubPixel>) -> Self {
+        self.tail = tail.cloned();
+        self
     }
 
     /// Adds the style weights, the first style alone.
@@ -66,16 +78,24 @@ impl Loaded {
             value.bind_as_input(&mut binding, name)?;
         }
         let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
-        binding.bind_output_to_device(&output.name, &cpu)?;
+        let name = self.tail.as_ref().map_or(&output.name, |tail| &tail.tensor);
+        binding.bind_output_to_device(name, &cpu)?;
         let dims = {
             let outputs = session.run_binding(&binding)?;
-            outputs[output.name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
+            outputs[name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
         };
-        let size = picture_size(output, &dims)?;
+        let size = match &self.tail {
+            Some(tail) => {
+                tail.size(&dims).with_context(|| format!("'{name}' came out as {dims:?}, not as [1, 12, h, w]"))?
+            }
+            None => picture_size(output, &dims)?,
+        };
         binding.clear_outputs();
         let mut result = Typed::new(output.element, &dims)?;
-        result.bind_as_output(&mut binding, &output.name)?;
-        self.bound = Some(Bound { binding, input: tensor, recurrent, output: result });
+        result.bind_as_output(&mut binding, name)?;
+        let columns = dims.last().map_or(0, |width| *width as usize);
+        let shuffled = self.tail.as_ref().map(|_| (vec![0.0; 3 * size.0 * size.1], columns));
+        self.bound = Some(Bound { binding, input: tensor, recurrent, output: result, shuffled });
         Ok(size)
     }
 
@@ -89,13 +109,21 @@ impl Loaded {
     }
 
     pub fn run(&mut self) -> Result<()> {
-        let bound = self.bound.as_ref().context("no size has been bound")?;
+        let bound = self.bound.as_mut().context("no size has been bound")?;
         lock(&self.session).run_binding(&bound.binding)?;
-        Ok(())
+        match (&self.tail, &mut bound.shuffled, bound.output.view()) {
+            (Some(tail), Some((painting, columns)), TensorRef::F32(planes)) => {
+                pixel_shuffle(planes, *columns, tail.crop, painting)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub fn output(&self) -> TensorRef<'_> {
-        self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| bound.output.view())
+        self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| match &bound.shuffled {
+            Some((painting, _)) => TensorRef::F32(painting),
+            None => bound.output.view(),
+        })
     }
 }
 

@@ -15,8 +15,9 @@ use super::provider::{CPU, Options, Preparation, Provider};
 use super::shared::{Shared, session};
 use crate::geometry::Size;
 use crate::model::Contract;
-use crate::model::onnx_edit::with_constant;
+use crate::model::onnx_edit::{with_constant, with_output};
 use crate::model::onnx_file::OnnxFile;
+use crate::model::sub_pixel::SubPixel;
 use crate::tensor::layout::Element;
 
 /// Everything another session of the same model needs.
@@ -30,6 +31,8 @@ pub(super) struct Recipe {
     pub contract: Contract,
     /// See [`super::declared::symbols`].
     pub symbols: Vec<String>,
+    /// See [`super::declared::sub_pixel`].
+    pub sub_pixel: Option<SubPixel>,
 }
 
 impl Recipe {
@@ -77,21 +80,37 @@ impl Recipe {
 
     /// The model with its style weights as constants, or the style's int8 variant, bound to a size; with `sizes` made
     /// for that alone.
-    pub fn folded(&self, weights: &[f32], size: Size, sizes: &Sizes) -> Result<Loaded> {
-        let int8 = self.int8(weights).and_then(|file| file.map(|f| self.loaded(&f, size, sizes)).transpose());
+    pub fn folded(&self, weights: &[f32], (size, painted): (Size, Size), sizes: &Sizes) -> Result<Loaded> {
+        let int8 = self.int8(weights).and_then(|file| file.map(|f| self.loaded(&f, size, sizes, None)).transpose());
         match int8 {
-            Ok(Some(loaded)) => return Ok(loaded),
+            Ok(Some((loaded, _))) => return Ok(loaded),
             Ok(None) => {}
             Err(problem) => crate::log::note(&format!("the int8 variant cannot be used: {problem:#}")),
         }
-        self.loaded(&self.constant(weights)?, size, sizes)
+        let file = self.constant(weights)?;
+        if let Some((tail, cut)) = self.cut(&file) {
+            match cut.and_then(|file| self.loaded(&file, size, sizes, Some(tail))) {
+                Ok((loaded, size)) if size == painted => return Ok(loaded),
+                Ok((_, size)) => crate::log::note(&format!("{tail} makes a painting of {size:?}, not of {painted:?}")),
+                Err(problem) => crate::log::note(&format!("{tail} is of no use: {problem:#}")),
+            }
+        }
+        Ok(self.loaded(&file, size, sizes, None)?.0)
+    }
+
+    /// The model without the shuffle of pixels at its end, where the element does that faster than the provider.
+    fn cut(&self, file: &OnnxFile) -> Option<(&SubPixel, Result<OnnxFile>)> {
+        let (OnnxFile::Bytes(bytes), Some(tail), CPU) = (file, &self.sub_pixel, self.provider.name) else {
+            return None;
+        };
+        Some((tail, with_output(bytes, &tail.tensor).map(OnnxFile::Bytes)))
     }
 
     /// The runtime's session for that. Who makes another of the same gets this one as long as it is held.
     pub fn folded_session(&self, weights: &[f32]) -> Result<Shared> {
         let file = match self.int8(weights)? {
             Some(int8) => int8,
-            None => self.constant(weights)?,
+            None => self.constant(weights).map(|file| self.cut(&file).and_then(|(_, cut)| cut.ok()).unwrap_or(file))?,
         };
         commit(self.environment, self.provider, &self.config, &file, &Sizes::new())
     }
@@ -107,11 +126,17 @@ impl Recipe {
         }
     }
 
-    fn loaded(&self, file: &OnnxFile, (width, height): Size, sizes: &Sizes) -> Result<Loaded> {
+    fn loaded(
+        &self,
+        file: &OnnxFile,
+        (width, height): Size,
+        sizes: &Sizes,
+        tail: Option<&SubPixel>,
+    ) -> Result<(Loaded, Size)> {
         let session = commit(self.environment, self.provider, &self.config, file, sizes)?;
-        let mut loaded = Loaded::new(session, &self.contract, &self.config)?;
-        loaded.bind(&self.contract, width, height)?;
-        Ok(loaded)
+        let mut loaded = Loaded::new(session, &self.contract, &self.config)?.without_tail(tail);
+        let size = loaded.bind(&self.contract, width, height)?;
+        Ok((loaded, size))
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::choice::Choice;
 use super::config::{ModelSource, SessionConfig};
-use super::declared::{Sizes, settle, symbols};
+use super::declared::{Sizes, settle, sub_pixel, symbols};
 use super::loaded::Loaded;
 use super::provider::Provider;
 use super::recipe::{Recipe, commit};
@@ -37,7 +37,8 @@ pub struct OrtGenerator {
     ahead: Option<Shared>,
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
-    size: Option<Size>,
+    /// Of a picture, and of its painting.
+    size: Option<(Size, Size)>,
     choice: Choice,
 }
 
@@ -67,9 +68,10 @@ impl OrtGenerator {
             })?;
             let contract = settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
             let symbols = symbols(&lock(&session), &contract);
+            let sub_pixel = sub_pixel(&lock(&session), &contract.output).with_context(|| source.to_string())?;
             let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
             let (source, config, file) = (source.clone(), config.clone(), file.clone());
-            Ok((Recipe { source, environment, provider, config, file, contract, symbols }, general))
+            Ok((Recipe { source, environment, provider, config, file, contract, symbols, sub_pixel }, general))
         })?;
         let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
         let (folds, is_other) = (recipe.can_fold(), recipe.is_other());
@@ -130,9 +132,9 @@ impl OrtGenerator {
         self.late.retain(|thread| !thread.is_finished());
     }
 
-    fn order(&mut self, size: Size, meanwhile: Option<Box<Loaded>>) -> Folded {
+    fn order(&mut self, size: (Size, Size), meanwhile: Option<Box<Loaded>>) -> Folded {
         self.fitted = true;
-        let (recipe, weights, sizes) = (self.recipe.clone(), self.weights.clone(), self.recipe.sizes(size));
+        let (recipe, weights, sizes) = (self.recipe.clone(), self.weights.clone(), self.recipe.sizes(size.0));
         if sizes.is_empty()
             && let Some(folded) = meanwhile
         {
@@ -205,11 +207,12 @@ impl Generator for OrtGenerator {
             Err(problem) if self.size.is_none() => self.fall_back(problem, width, height)?,
             bound => bound?,
         };
-        self.size = Some((width, height));
+        let sizes = ((width, height), size);
+        self.size = Some(sizes);
         self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
         self.folded = match self.folds && self.is_other {
-            true => ready(self.recipe.folded(&self.weights, (width, height), &Sizes::new()), None),
+            true => ready(self.recipe.folded(&self.weights, sizes, &Sizes::new()), None),
             false => Folded::Without,
         };
         self.ahead = None;

@@ -10,5 +10,6 @@ pub mod onnx_edit;
 pub mod onnx_file;
 pub mod recurrent;
 pub mod style_weights;
+pub mod sub_pixel;
 
 pub use contract::Contract;

@@ -1,15 +1,24 @@
-//! Makes an input of a model a constant, so that the runtime computes what depends on it once, when it loads the model.
+//! Changes a model before it is loaded: an input becomes a constant, so that the runtime computes what depends on it
+//! once; or an inner tensor becomes the output, so that what comes after it is left out.
 //!
-//! Comes in: the bytes of an ONNX file. Goes out: the same, one input less, one initializer more. Works on the fields
-//! of the protobuf encoding as they lie in the file: what is not understood is copied as it is.
+//! Comes in: the bytes of an ONNX file. Goes out: the same, changed. Works on the fields of the protobuf encoding as they
+//! lie in the file: what is not understood is copied as it is.
+
+use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field};
+use prost::encoding::{
+    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, int32, skip_field,
+};
 
 /// `ModelProto.graph`
 const GRAPH: u32 = 7;
+/// `GraphProto.node`
+const NODE: u32 = 1;
+/// `GraphProto.output`
+const OUTPUT: u32 = 12;
 /// `GraphProto.initializer`
 const INITIALIZER: u32 = 5;
 /// `GraphProto.input`
@@ -22,6 +31,25 @@ const FLOAT: i32 = 1;
 struct ValueInfo {
     #[prost(string, tag = "1")]
     name: String,
+}
+
+/// What a node of a graph reads and writes.
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    inputs: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    outputs: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(bytes = "vec", optional, tag = "6")]
+    graph: Option<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "11")]
+    graphs: Vec<Vec<u8>>,
 }
 
 /// The fields of a `TensorProto` that a constant needs.
@@ -43,25 +71,72 @@ struct Tensor {
 /// No ONNX, or no such input.
 pub fn with_constant(model: &[u8], name: &str, dims: &[i64], values: &[f32]) -> Result<Vec<u8>> {
     let tensor = Tensor { dims: dims.into(), data_type: FLOAT, floats: values.into(), name: name.into() };
-    let mut result = Vec::with_capacity(model.len() + 256);
-    let mut removed = 0;
-    for (tag, field) in fields(model)? {
-        if tag != GRAPH {
-            result.put_slice(field.whole);
-            continue;
-        }
-        let mut graph = Vec::with_capacity(field.content.len() + 128);
-        for (tag, field) in fields(field.content)? {
-            match tag == INPUT && ValueInfo::decode(field.content)?.name == name {
+    with_graph(model, |fields| {
+        let mut graph = Vec::with_capacity(model.len() + 128);
+        let mut removed = 0;
+        for (tag, field) in fields {
+            match *tag == INPUT && ValueInfo::decode(field.content)?.name == name {
                 true => removed += 1,
                 false => graph.put_slice(field.whole),
             }
         }
+        ensure!(removed == 1, "the model has {removed} inputs named '{name}', expected one");
         put_message(&mut graph, INITIALIZER, &tensor.encode_to_vec());
-        put_message(&mut result, GRAPH, &graph);
+        Ok(graph)
+    })
+}
+
+/// The model with the inner tensor `name`, of floats, as its only output, and without the nodes that it does not need.
+///
+/// # Errors
+/// No ONNX, no such tensor, or nodes with graphs of their own, which may need anything.
+pub fn with_output(model: &[u8], name: &str) -> Result<Vec<u8>> {
+    with_graph(model, |fields| {
+        let mut needed = HashSet::from([name.to_owned()]);
+        let mut kept = Vec::new();
+        // Nodes stand behind those that they need.
+        for (tag, field) in fields.iter().rev().filter(|(tag, _)| *tag != OUTPUT) {
+            if *tag == NODE {
+                let node = Node::decode(field.content)?;
+                let plain = node.attributes.iter().all(|a| a.graph.is_none() && a.graphs.is_empty());
+                ensure!(plain, "a node has a graph of its own");
+                if !node.outputs.iter().any(|output| needed.contains(output)) {
+                    continue;
+                }
+                needed.remove(name);
+                needed.extend(node.inputs);
+            }
+            kept.push(field.whole);
+        }
+        ensure!(!needed.contains(name), "the model has no inner tensor '{name}'");
+        let mut graph = Vec::with_capacity(model.len() + 128);
+        kept.iter().rev().for_each(|field| graph.put_slice(field));
+        put_message(&mut graph, OUTPUT, &floats_of_any_shape(name));
+        Ok(graph)
+    })
+}
+
+/// The model with another graph, made of the fields of its own.
+fn with_graph(model: &[u8], make: impl Fn(&[(u32, Field)]) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let mut result = Vec::with_capacity(model.len() + 256);
+    for (tag, field) in fields(model)? {
+        match tag {
+            GRAPH => put_message(&mut result, GRAPH, &make(&fields(field.content)?)?),
+            _ => result.put_slice(field.whole),
+        }
     }
-    ensure!(removed == 1, "the model has {removed} inputs named '{name}', expected one");
+    ensure!(!result.is_empty(), "the model is empty");
     Ok(result)
+}
+
+/// A `ValueInfoProto`: name (1) and type (2), that of a tensor (1) whose elements (1) are told alone.
+fn floats_of_any_shape(name: &str) -> Vec<u8> {
+    let [mut tensor, mut kind, mut info] = [vec![], vec![], vec![]];
+    int32::encode(1, &FLOAT, &mut tensor);
+    put_message(&mut kind, 1, &tensor);
+    put_message(&mut info, 1, name.as_bytes());
+    put_message(&mut info, 2, &kind);
+    info
 }
 
 fn put_message(to: &mut Vec<u8>, tag: u32, content: &[u8]) {

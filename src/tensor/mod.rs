@@ -7,3 +7,4 @@ pub mod egress;
 pub mod ingest;
 pub mod layout;
 pub mod placement;
+pub mod shuffle;

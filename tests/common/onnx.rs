@@ -197,6 +197,23 @@ impl Builder {
         self
     }
 
+    /// Every square of four pixels as one of twelve channels: pixel `2i + j` of colour `c` is channel `4c + 2i + j`.
+    pub fn squares(mut self, input: &str, output: &str) -> Self {
+        let weights = (0..12 * 12).map(|i| f32::from(u8::from(i / 12 == i % 12)));
+        self = self.constant("each", &[12, 3, 2, 2], weights.collect());
+        let strides = Attribute { name: "strides".into(), ints: vec![2, 2], kind: 7, ..Default::default() };
+        self.push("Conv", &[input, "each"], output, vec![strides]);
+        self
+    }
+
+    /// The way back.
+    pub fn shuffle(mut self, input: &str, output: &str) -> Self {
+        let block = Attribute { name: "blocksize".into(), int: 2, kind: 2, ..Default::default() };
+        let mode = Attribute { name: "mode".into(), text: b"CRD".to_vec(), kind: 3, ..Default::default() };
+        self.push("DepthToSpace", &[input], output, vec![block, mode]);
+        self
+    }
+
     pub fn constant(mut self, name: &str, dims: &[i64], floats: Vec<f32>) -> Self {
         let tensor = Tensor { dims: dims.into(), kind: F32, floats, name: name.into(), ..Default::default() };
         self.graph.initializers.push(tensor);

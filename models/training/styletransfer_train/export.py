@@ -92,7 +92,9 @@ def write(folded, path, metadata, change=lambda model: None):
     )
     model = onnx.load(path)
     change(model)
-    helper.set_model_props(model, metadata)
+    # What comes after it can be left to who reads the file.
+    last = next(node for node in reversed(model.graph.node) if node.op_type == "Conv")
+    helper.set_model_props(model, {**metadata, "styletransfer.sub-pixel": f"{last.output[0]},{folded.crop}"})
     onnx.save(model, path)
 
 
@@ -132,6 +134,11 @@ class Folded(nn.Module):
         self.up1 = _Resized(generator.up1) if resized else _Tables(generator.up1)
         self.up2 = _Tables(generator.up2)
 
+    @property
+    def crop(self):
+        """Pixels that are cut off at each side after the last shuffle."""
+        return self.margin if self.resized else min(self.margin, TAIL)
+
     @torch.no_grad()
     def fix(self, mix):
         """Makes it a generator of one style: the mix `[styles]` of what there is."""
@@ -152,7 +159,7 @@ class Folded(nn.Module):
             # Cropped last, so that the crop writes the output: a reshape there would copy it.
             return F.pad(F.pixel_shuffle(y, 2), (-m, -m, -m, -m))
         # The tail sees less far than the trunk, and works at larger sizes.
-        rest = min(m, TAIL)
+        rest = self.crop
         y, half = without(y, (m - rest) // 4), without(half, (m - rest) // 2)
         y = F.pixel_shuffle(self.up1(y, None), 2)
         y = F.pixel_shuffle(self.up2(F.relu(y + half), mix), 2)

@@ -148,6 +148,13 @@ class TrainerTest(unittest.TestCase):
         metadata = [{p.key: p.value for p in m.metadata_props} for m in models]
         self.assertEqual(metadata[0], metadata[2])
         self.assertEqual(metadata[1]["styletransfer.margin"], "40")
+        for model, said, picture in zip(models, metadata, painted):
+            name, crop = said["styletransfer.sub-pixel"].rsplit(",", 1)
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+            session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            planes = session.run([name], {"image": x, "style_weights": mix})[0]
+            shuffled = torch.pixel_shuffle(torch.from_numpy(planes), 2)[:, :, int(crop):-int(crop), int(crop):-int(crop)]
+            self.assertLess(float(abs(shuffled.numpy() - picture).max()), 1e-5, "what is before the last steps")
         half = trainer("export", self.model, again, "--average", other, 0.5)
         self.assertIn("640x360", half.stdout)
         for wrong, word in (((ROOT / "models/live.onnx", 0.5), "style_"), ((other, 2), "from 0 to 1")):
