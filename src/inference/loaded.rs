@@ -31,8 +31,15 @@ struct Bound {
     input: Typed,
     recurrent: Option<(Typed, Option<Typed>)>,
     output: Typed,
-    /// The painting, where the output is not that yet; and columns of the output's planes.
-    shuffled: Option<(Vec<f32>, usize)>,
+    shuffled: Option<Shuffled>,
+}
+
+/// Where the output is not the painting yet.
+struct Shuffled {
+    painting: Vec<f32>,
+    /// Of each of the output's planes.
+    columns: usize,
+    crop: usize,
 }
 
 impl Loaded {
@@ -93,8 +100,11 @@ impl Loaded {
         binding.clear_outputs();
         let mut result = Typed::new(output.element, &dims)?;
         result.bind_as_output(&mut binding, name)?;
-        let columns = dims.last().map_or(0, |width| *width as usize);
-        let shuffled = self.tail.as_ref().map(|_| (vec![0.0; 3 * size.0 * size.1], columns));
+        let shuffled = self.tail.as_ref().map(|&SubPixel { crop, .. }| Shuffled {
+            painting: vec![0.0; 3 * size.0 * size.1],
+            columns: size.0 / 2 + crop,
+            crop,
+        });
         self.bound = Some(Bound { binding, input: tensor, recurrent, output: result, shuffled });
         Ok(size)
     }
@@ -111,9 +121,9 @@ impl Loaded {
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().context("no size has been bound")?;
         lock(&self.session).run_binding(&bound.binding)?;
-        match (&self.tail, &mut bound.shuffled, bound.output.view()) {
-            (Some(tail), Some((painting, columns)), TensorRef::F32(planes)) => {
-                pixel_shuffle(planes, *columns, tail.crop, painting)
+        match (&mut bound.shuffled, bound.output.view()) {
+            (Some(Shuffled { painting, columns, crop }), TensorRef::F32(planes)) => {
+                pixel_shuffle(planes, *columns, *crop, painting)
             }
             _ => Ok(()),
         }
@@ -121,7 +131,7 @@ impl Loaded {
 
     pub fn output(&self) -> TensorRef<'_> {
         self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| match &bound.shuffled {
-            Some((painting, _)) => TensorRef::F32(painting),
+            Some(Shuffled { painting, .. }) => TensorRef::F32(painting),
             None => bound.output.view(),
         })
     }
