@@ -15,6 +15,7 @@ TOLERANCE = 2e-3
 MARGIN = 44
 """With it what a checkpoint paints has no border; see `trim` for less."""
 TAILS = ("resize", "sub-pixel")
+LICENSE = "CC0-1.0"
 
 
 def add_arguments(parser):
@@ -24,7 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--margin", type=int, help=f"pixels around the frame that are computed and cut off; a multiple of 4 (default: {MARGIN}, or as in the .onnx)")
     parser.add_argument("--tail", choices=TAILS, default=TAILS[0], help="what doubles the size first: resize is faster on ONNX Runtime's CPU provider, sub-pixel on OpenVINO")
     parser.add_argument("--average", nargs=2, metavar=("OTHER", "SHARE"), help="a checkpoint or .onnx that was trained on from this one (or this one from it), and its share in the weights: between the two (Wortsman et al. 2022)")
-    parser.add_argument("--license", default="CC0-1.0", help="licence of the weights")
+    parser.add_argument("--license", help=f"licence of the weights (default: {LICENSE}, or as in the .onnx)")
 
 
 def run(args):
@@ -37,7 +38,7 @@ def run(args):
         raise SystemExit(f"--painting: {args.checkpoint} has {len(styles)} style(s) ({', '.join(styles)}), but {len(args.painting)} painting(s) are named")
     if args.average:
         _average(generator, *args.average)
-    save(generator, args.onnx, {**known, **_metadata(args)}, args.tail)
+    save(generator, args.onnx, {"styletransfer.license": LICENSE, **known, **_metadata(args)}, args.tail)
 
 
 def save(generator, path, metadata, tail):
@@ -107,9 +108,9 @@ def _metadata(args):
         "styletransfer.input-range": "0,1",
         "styletransfer.output-range": "0,1",
         "styletransfer.size-multiple": "4",
-        "styletransfer.license": args.license,
     }
-    return {**metadata, "styletransfer.paintings": "; ".join(args.painting)} if args.painting else metadata
+    given = {"license": args.license, "paintings": "; ".join(args.painting)}
+    return {**metadata, **{f"styletransfer.{key}": value for key, value in given.items() if value}}
 
 
 TAIL = 8

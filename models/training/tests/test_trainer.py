@@ -133,7 +133,7 @@ class TrainerTest(unittest.TestCase):
         import onnxruntime
 
         other, again = self.folder / "sub-pixel.onnx", self.folder / "again.onnx"
-        trainer("export", self.model, other, "--tail", "sub-pixel", "--margin", 40)
+        trainer("export", self.model, other, "--tail", "sub-pixel", "--margin", 40, "--license", "MIT")
         trainer("export", other, again, "--margin", 44)
         files = [self.model, other, again]
         x, mix = torch.rand(1, 3, 48, 64).numpy(), np.array([[0.3, 0.7]], np.float32)
@@ -146,7 +146,8 @@ class TrainerTest(unittest.TestCase):
         shuffles = [sum(n.op_type == "DepthToSpace" for n in m.graph.node) for m in models]
         self.assertEqual(shuffles, [0, 2, 0])
         metadata = [{p.key: p.value for p in m.metadata_props} for m in models]
-        self.assertEqual(metadata[0], metadata[2])
+        self.assertEqual([m["styletransfer.license"] for m in metadata], ["CC0-1.0", "MIT", "MIT"])
+        self.assertEqual(metadata[0], {**metadata[2], "styletransfer.license": "CC0-1.0"})
         self.assertEqual(metadata[1]["styletransfer.margin"], "40")
         for model, said, picture in zip(models, metadata, painted):
             name, crop = said["styletransfer.sub-pixel"].rsplit(",", 1)
