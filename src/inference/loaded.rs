@@ -48,6 +48,11 @@ impl Loaded {
         Ok(Self { session, fixed: fixed_inputs(contract, config)?, tail: None, bound: None })
     }
 
+    #[cfg(test)]
+    pub fn session(&self) -> &Shared {
+        &self.session
+    }
+
     /// The session's output is not the model's, but what comes before its shuffle of pixels.
     pub fn without_tail(mut self, tail: Option<&SubPixel>) -> Self {
         self.tail = tail.cloned();

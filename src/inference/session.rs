@@ -147,12 +147,17 @@ impl OrtGenerator {
         }
     }
 
-    /// The weights are others: what was folded, or is being folded, is of no use.
-    fn unfold(&mut self) {
-        if let Folded::Coming(thread, _) = std::mem::replace(&mut self.folded, Folded::Without) {
-            self.late.push(thread);
-        }
+    /// Size or weights are others: what was folded, or is being folded, is of no use as it is.
+    fn unfold(&mut self) -> Option<Box<Loaded>> {
         self.fitted = false;
+        match std::mem::replace(&mut self.folded, Folded::Without) {
+            Folded::Coming(thread, meanwhile) => {
+                self.late.push(thread);
+                meanwhile
+            }
+            Folded::Ready(folded) => Some(folded),
+            Folded::Without | Folded::Failed => None,
+        }
     }
 }
 
@@ -209,13 +214,15 @@ impl Generator for OrtGenerator {
         };
         let sizes = ((width, height), size);
         self.size = Some(sizes);
-        self.unfold();
+        // Held until the next one is made: that shares its session, if it is the same style's.
+        let before = self.unfold();
         // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
         self.folded = match self.folds && self.is_other {
             true => ready(self.recipe.folded(&self.weights, sizes, &Sizes::new()), None),
             false => Folded::Without,
         };
         self.ahead = None;
+        drop(before);
         Ok(size)
     }
 
@@ -259,5 +266,26 @@ impl Generator for OrtGenerator {
             Folded::Ready(folded) | Folded::Coming(_, Some(folded)) => folded.output(),
             _ => self.general.output(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::embedded::MODELS;
+
+    #[test]
+    fn another_size_keeps_the_session_of_the_style() {
+        let config = SessionConfig { provider: "cpu".into(), ..SessionConfig::default() };
+        let mut generator = OrtGenerator::load(&ModelSource::Embedded(&MODELS[0]), &config).unwrap();
+        let mut bound = |width, height| {
+            generator.bind(width, height).unwrap();
+            Arc::downgrade(generator.active().session())
+        };
+        let first = bound(64, 48);
+        let second = bound(96, 64);
+        assert!(first.upgrade().is_some() && first.ptr_eq(&second));
     }
 }
