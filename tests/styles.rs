@@ -173,6 +173,8 @@ fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
     for length in [0, 1, 20, bytes.len() / 2, bytes.len() - 1] {
         assert!(with_output(&bytes[..length], "/up2/Conv_output_0").is_err());
     }
+    let error = with_output(&[8, 7], "x").unwrap_err().to_string();
+    assert!(error.contains("0 graphs"), "{error}");
 }
 
 /// Paints one colour, whatever comes in.

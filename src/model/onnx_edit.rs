@@ -119,13 +119,16 @@ pub fn with_output(model: &[u8], name: &str) -> Result<Vec<u8>> {
 /// The model with another graph, made of the fields of its own.
 fn with_graph(model: &[u8], make: impl Fn(&[(u32, Field)]) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let mut result = Vec::with_capacity(model.len() + 256);
+    let mut graphs = 0;
     for (tag, field) in fields(model)? {
-        match tag {
-            GRAPH => put_message(&mut result, GRAPH, &make(&fields(field.content)?)?),
-            _ => result.put_slice(field.whole),
+        if tag == GRAPH {
+            put_message(&mut result, GRAPH, &make(&fields(field.content)?)?);
+            graphs += 1;
+        } else {
+            result.put_slice(field.whole);
         }
     }
-    ensure!(!result.is_empty(), "the model is empty");
+    ensure!(graphs == 1, "the model has {graphs} graphs, expected one");
     Ok(result)
 }
 
