@@ -78,7 +78,7 @@ pub fn between(count: usize, origin: usize, picture: usize, cells: usize) -> Vec
 impl FromStr for InferenceSize {
     type Err = anyhow::Error;
 
-    /// `0`, `WIDTHxHEIGHT` or a factor such as `0.5`.
+    /// `0`, `WIDTHxHEIGHT` or a factor such as `0.5` or `1/2`.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let side = |t: &str| t.trim().parse().ok().filter(|v| (SMALLEST..=8192).contains(v));
@@ -87,10 +87,16 @@ impl FromStr for InferenceSize {
         {
             return Ok(Self::Within(width, height));
         }
-        match text.parse::<f64>() {
+        let factor = match text.split_once('/') {
+            Some((part, whole)) => part.trim().parse().and_then(|part: f64| Ok(part / whole.trim().parse::<f64>()?)),
+            None => text.parse::<f64>(),
+        };
+        match factor {
             Ok(0.0) => Ok(Self::Frame),
             Ok(factor) if factor > 0.0 && factor <= 4.0 => Ok(Self::Scale(factor)),
-            _ => bail!("'{text}' is no inference size: expected 0, WIDTHxHEIGHT (16 to 8192 each) or a factor up to 4"),
+            _ => bail!(
+                "'{text}' is no inference size: expected 0, WIDTHxHEIGHT (16 to 8192 each) or a factor up to 4 (0.5, 1/3)"
+            ),
         }
     }
 }
@@ -115,13 +121,13 @@ mod tests {
         assert_eq!(of("0"), (1920, 1080));
         assert_eq!(of("640x640"), (640, 360));
         assert_eq!(of("4000x540"), (960, 540));
-        assert_eq!(of("0.5"), (960, 540));
+        assert_eq!([of("0.5"), of("1/2"), of("2 / 3")], [(960, 540), (960, 540), (1280, 720)]);
         assert_eq!("0.001".parse::<InferenceSize>().unwrap().of((1920, 1080)), (16, 16));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "x", "8x8", "640", "-1", "640x", "NaN", "9000x100"] {
+        for text in ["", "x", "8x8", "640", "-1", "640x", "NaN", "9000x100", "1/0", "1/", "/2", "9/2"] {
             assert!(text.parse::<InferenceSize>().is_err(), "{text}");
         }
         for text in ["0", "640x360", "0.5"] {

@@ -138,7 +138,7 @@ fn frame_properties() -> Vec<Property> {
             inference_size,
             "inference-size",
             "Inference size",
-            "Size to paint at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor, both keeping the proportions"
+            "Size to paint at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor (0.5, 1/3), both keeping the proportions"
         ),
     ]
 }
