@@ -1,40 +1,26 @@
 //! What a session declares of its model: the tensors and the metadata, settled to a contract; and the symbols that its
 //! sizes go by.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::model::Contract;
-use crate::model::contract::PictureTensor;
 use crate::model::facts::{Dim, ModelFacts, TensorFacts};
 use crate::model::hints::Hints;
-use crate::model::sub_pixel::SubPixel;
-use crate::tensor::layout::{Axes, Element};
+use crate::tensor::layout::Element;
 
 /// Precedence: properties, then the file's metadata, then the `.modelinfo` file.
 pub(super) fn settle(session: &Session, overrides: &Hints, modelinfo: &Hints) -> Result<Contract> {
+    let metadata = session.metadata()?;
+    let pairs = metadata.custom_keys()?.into_iter().filter_map(|key| Some((key.clone(), metadata.custom(&key)?)));
     let facts = ModelFacts {
         inputs: session.inputs().iter().map(facts_of).collect(),
         outputs: session.outputs().iter().map(facts_of).collect(),
-        metadata: metadata(session)?,
+        metadata: pairs.collect(),
     };
     let said = Hints::from_metadata(&facts.metadata)?;
     Contract::resolve(&facts, &overrides.clone().or(said).or(modelinfo.clone()))
-}
-
-/// What its metadata say of the painting before it is shuffled, where the output is what that makes of it.
-pub(super) fn sub_pixel(session: &Session, output: &PictureTensor) -> Result<Option<SubPixel>> {
-    let plain = output.element == Element::F32 && output.format.axes == Axes::Nchw;
-    Ok(SubPixel::of(&metadata(session)?)?.filter(|_| plain))
-}
-
-fn metadata(session: &Session) -> Result<BTreeMap<String, String>> {
-    let metadata = session.metadata()?;
-    let pairs = metadata.custom_keys()?.into_iter().filter_map(|key| Some((key.clone(), metadata.custom(&key)?)));
-    Ok(pairs.collect())
 }
 
 /// Sizes by the symbols that stand for them in the model.

@@ -31,8 +31,6 @@ pub(super) struct Recipe {
     pub contract: Contract,
     /// See [`super::declared::symbols`].
     pub symbols: Vec<String>,
-    /// See [`super::declared::sub_pixel`].
-    pub sub_pixel: Option<SubPixel>,
 }
 
 impl Recipe {
@@ -100,7 +98,7 @@ impl Recipe {
 
     /// The model without the shuffle of pixels at its end, where the element does that faster than the provider.
     fn cut(&self, file: &OnnxFile) -> Option<(&SubPixel, Result<OnnxFile>)> {
-        let (OnnxFile::Bytes(bytes), Some(tail), CPU) = (file, &self.sub_pixel, self.provider.name) else {
+        let (OnnxFile::Bytes(bytes), Some(tail), CPU) = (file, &self.contract.sub_pixel, self.provider.name) else {
             return None;
         };
         Some((tail, with_output(bytes, &tail.tensor).map(OnnxFile::Bytes)))

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::choice::Choice;
 use super::config::{ModelSource, SessionConfig};
-use super::declared::{Sizes, settle, sub_pixel, symbols};
+use super::declared::{Sizes, settle, symbols};
 use super::loaded::Loaded;
 use super::provider::Provider;
 use super::recipe::{Recipe, commit};
@@ -68,10 +68,9 @@ impl OrtGenerator {
             })?;
             let contract = settle(&lock(&session), &config.overrides, &hints).with_context(|| source.to_string())?;
             let symbols = symbols(&lock(&session), &contract);
-            let sub_pixel = sub_pixel(&lock(&session), &contract.output).with_context(|| source.to_string())?;
             let general = Loaded::new(session, &contract, config)?.with_style_weights(&contract)?;
             let (source, config, file) = (source.clone(), config.clone(), file.clone());
-            Ok((Recipe { source, environment, provider, config, file, contract, symbols, sub_pixel }, general))
+            Ok((Recipe { source, environment, provider, config, file, contract, symbols }, general))
         })?;
         let weights = recipe.contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default();
         let (folds, is_other) = (recipe.can_fold(), recipe.is_other());

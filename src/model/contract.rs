@@ -8,6 +8,7 @@ use super::facts::{Dim, ModelFacts, TensorFacts};
 use super::hints::{Hints, TensorHints, key};
 use super::recurrent::{Confidence, Recurrent, is_previous};
 use super::style_weights::{self, StyleWeights};
+use super::sub_pixel::SubPixel;
 use crate::tensor::layout::{Axes, Channels, Element, Format, Range};
 
 /// A picture tensor of a model.
@@ -62,6 +63,8 @@ pub struct Contract {
     pub styles: Vec<String>,
     /// Numbers, fed once.
     pub scalars: Vec<ScalarInput>,
+    /// What it does last, if its metadata tell and its output is floats, channels first.
+    pub sub_pixel: Option<SubPixel>,
     /// Width and height must be multiples of this; `None`: not known, find out by trying.
     pub size_multiple: Option<usize>,
     /// What had to be guessed, for the log.
@@ -112,8 +115,10 @@ impl Contract {
                 key::SCALAR_INPUTS
             );
         }
+        let plain = output.element == Element::F32 && output.format.axes == Axes::Nchw;
+        let sub_pixel = SubPixel::of(&facts.metadata)?.filter(|_| plain);
         let size_multiple = hints.size_multiple;
-        Ok(Self { input, output, style, recurrent, style_weights, styles, scalars, size_multiple, guesses })
+        Ok(Self { input, output, style, recurrent, style_weights, styles, scalars, sub_pixel, size_multiple, guesses })
     }
 }
 

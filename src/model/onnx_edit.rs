@@ -13,6 +13,8 @@ use prost::encoding::{
     DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, int32, skip_field,
 };
 
+use super::onnx_file::Node;
+
 /// `ModelProto.graph`
 const GRAPH: u32 = 7;
 /// `GraphProto.node`
@@ -31,25 +33,6 @@ const FLOAT: i32 = 1;
 struct ValueInfo {
     #[prost(string, tag = "1")]
     name: String,
-}
-
-/// What a node of a graph reads and writes.
-#[derive(Clone, PartialEq, Message)]
-struct Node {
-    #[prost(string, repeated, tag = "1")]
-    inputs: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    outputs: Vec<String>,
-    #[prost(message, repeated, tag = "5")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attribute {
-    #[prost(bytes = "vec", optional, tag = "6")]
-    graph: Option<Vec<u8>>,
-    #[prost(bytes = "vec", repeated, tag = "11")]
-    graphs: Vec<Vec<u8>>,
 }
 
 /// The fields of a `TensorProto` that a constant needs.
@@ -98,8 +81,7 @@ pub fn with_output(model: &[u8], name: &str) -> Result<Vec<u8>> {
         for (tag, field) in fields.iter().rev().filter(|(tag, _)| *tag != OUTPUT) {
             if *tag == NODE {
                 let node = Node::decode(field.content)?;
-                let plain = node.attributes.iter().all(|a| a.graph.is_none() && a.graphs.is_empty());
-                ensure!(plain, "a node has a graph of its own");
+                ensure!(!node.has_graph(), "a node has a graph of its own");
                 if !node.outputs.iter().any(|output| needed.contains(output)) {
                     continue;
                 }

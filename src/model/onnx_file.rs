@@ -41,10 +41,24 @@ struct Function {
     nodes: Vec<Node>,
 }
 
+/// A node of a graph.
 #[derive(Clone, PartialEq, Message)]
-struct Node {
+pub(super) struct Node {
+    /// The tensors that it reads.
+    #[prost(string, repeated, tag = "1")]
+    pub inputs: Vec<String>,
+    /// Those that it writes.
+    #[prost(string, repeated, tag = "2")]
+    pub outputs: Vec<String>,
     #[prost(message, repeated, tag = "5")]
     attributes: Vec<Attribute>,
+}
+
+impl Node {
+    /// Whether it has a graph of its own, which may read any tensor.
+    pub fn has_graph(&self) -> bool {
+        self.attributes.iter().any(|a| a.graph.is_some() || !a.graphs.is_empty())
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -148,7 +162,8 @@ mod tests {
         let tensor = Tensor { name: "w".into(), external_data: vec![entry] };
         let inner = Graph { nodes: vec![], initializers: vec![tensor] };
         let attribute = Attribute { graph: Some(inner), ..Default::default() };
-        let graph = Graph { nodes: vec![Node { attributes: vec![attribute] }], initializers: vec![] };
+        let graph =
+            Graph { nodes: vec![Node { attributes: vec![attribute], ..Default::default() }], initializers: vec![] };
         Model { ir_version: 8, graph: Some(graph), functions: vec![] }
     }
 

@@ -5,6 +5,7 @@
 use fearless_simd::{f32x4, f32x8, f32x16, i32x8, prelude::*, u32x8};
 
 use crate::lanes::LANES;
+use crate::tensor::egress::to_row;
 
 /// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend. All 0..=65535
 /// for 0..=1.
@@ -15,7 +16,9 @@ pub const WHITE: f32 = 65535.0;
 
 /// A pixel of values that are clamped to 0..=1; NaN is 0.
 pub fn pixel_of(values: [f32; 4]) -> Pixel {
-    values.map(|v| (v.clamp(0.0, 1.0) * WHITE + 0.5) as u16)
+    let mut pixel = Pixel::default();
+    to_row(&values, &mut pixel, u16::MAX);
+    pixel
 }
 
 /// Its values, 0..=65535.

@@ -7,6 +7,7 @@ use std::array::from_fn;
 use super::canvas::Canvas;
 use super::pixel::Pixel;
 use crate::geometry::{Between, between};
+use crate::image::Sample;
 
 /// The `history` of a painting of size `from`, for one of size `to`: linear, and the mean of what a pixel covers. Beyond the
 /// picture is its edge.
@@ -32,7 +33,7 @@ pub fn resized(history: &[Pixel], from: Canvas, to: Canvas) -> Vec<Pixel> {
                 }
             }
         }
-        sum.map(|v: f32| (v + 0.5) as u16)
+        sum.map(Sample::from_f32)
     };
     (0..to.height).flat_map(|y| (0..to.width).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect()
 }

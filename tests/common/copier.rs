@@ -29,6 +29,7 @@ impl Copier {
             style_weights: None,
             styles: vec![],
             scalars: vec![],
+            sub_pixel: None,
             size_multiple: Some(4),
             guesses: vec![],
         };

@@ -9,7 +9,7 @@ import copy
 import torch
 
 from .data import Batches, Crops
-from .export import TAILS, save
+from .export import TAILS, check_margin, save
 from .imported import generator_of
 from .progress import Progress
 
@@ -35,8 +35,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    if args.margin % 4 or args.margin < 4:
-        raise SystemExit(f"--margin: {args.margin} is not a positive multiple of 4")
+    check_margin(args.margin)
     if args.batch < 4 or args.crop <= 3 * BAND:
         raise SystemExit(f"--batch and --crop: at least 4 pictures of more than {3 * BAND} px are needed, not {args.batch} of {args.crop}")
     torch.manual_seed(args.seed)
