@@ -9,7 +9,7 @@ import torch
 def read_clip(path, frames=None, width=None):
     """The first frames of a video, scaled to `width`: list of `[1, 3, H, W]` in 0..1."""
     limits = [*(("-frames:v", str(frames)) if frames else ()), *(("-vf", f"scale={width}:-4") if width else ())]
-    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), *limits, "-f", "image2pipe", "-c:v", "ppm", "-"]
+    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), *limits, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
     try:
         data = subprocess.run(command, check=True, capture_output=True).stdout
     except FileNotFoundError:

@@ -1,8 +1,9 @@
 """`evaluate`: compares any number of ONNX style models on pictures and clips: one table, also as JSON.
 
-Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean. A
-painter that textures flat surroundings has a border score above 1 without any line there; `cut` compares with the same
-part of a larger painting instead: 1 means that the border does not show.
+Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean. For
+`border` the picture is painted in overlapping parts, since a whole picture has flat surroundings around its subject as a
+rule, which a painter may texture. `cut` compares with the same part of a larger painting: 1 means that the border does not
+show.
 """
 import json
 import time
@@ -74,9 +75,10 @@ def _row(model, args, vgg, lpips, photos, clips, motions):
         photos, painted = photos + [c[0] for c in clips], painted + [s[0] for s in shown]
     patches = [measures.flat_patches(x) for x in photos]
     row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(painted, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])
-    row["border"] = _ratio([measures.border_energy(y) for y in painted], [measures.border_energy(x) for x in photos])
+    parts = [measures.windows(x) for x in photos]
+    row["border"] = _ratio([measures.border_energy([model(p) for p in of]) for of in parts], [measures.border_energy(of) for of in parts])
     inside = [model(_inside(x, BEYOND)) for x in photos]
-    row["cut"] = _ratio([measures.border_energy(y) for y in inside], [measures.border_energy(_inside(y, BEYOND)) for y in painted])
+    row["cut"] = _ratio([measures.border_energy([y]) for y in inside], [measures.border_energy([_inside(y, BEYOND)]) for y in painted])
     return row
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 SIZES = {
-    "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False},
-    "fine": {"head": 24, "trunk": 80, "blocks": 4, "full": True},
+    "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False, "kernel": 3},
+    "fine": {"head": 24, "trunk": 80, "blocks": 4, "full": True, "kernel": 4},
 }
 """`live` paints a camera on two CPU cores; `fine` is for film and GPUs."""
 
@@ -126,16 +126,16 @@ def bilinear_taps():
 class Generator(nn.Module):
     """`margin` pixels of the edge are repeated around the frame and cut off again, so that no border shows.
 
-    It has no weights: export may choose another margin than training.
+    It has no weights: export may choose another margin than training. `kernel`: side of the two strided convolutions, 3 or 4.
     """
 
-    def __init__(self, styles=1, head=16, trunk=48, blocks=4, full=False, margin=8):
+    def __init__(self, styles=1, head=16, trunk=48, blocks=4, full=False, kernel=4, margin=8):
         super().__init__()
-        self.config = {"styles": styles, "head": head, "trunk": trunk, "blocks": blocks, "full": full, "margin": margin}
+        self.config = {"styles": styles, "head": head, "trunk": trunk, "blocks": blocks, "full": full, "kernel": kernel, "margin": margin}
         self.margin = margin
-        self.down1 = nn.Conv2d(3, head, 4, stride=2, padding=1, bias=False)
+        self.down1 = nn.Conv2d(3, head, kernel, stride=2, padding=1, bias=False)
         self.down1_norm = nn.BatchNorm2d(head)
-        self.down2 = nn.Conv2d(head, trunk, 4, stride=2, padding=1, bias=False)
+        self.down2 = nn.Conv2d(head, trunk, kernel, stride=2, padding=1, bias=False)
         self.down2_norm = nn.BatchNorm2d(trunk)
         self.blocks = nn.ModuleList([Block(trunk, styles, full) for _ in range(blocks)])
         self.narrow = Separable(trunk, head, styles)
@@ -157,16 +157,27 @@ class Generator(nn.Module):
     def start_from(self, state):
         """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.
 
-        A smaller one grows into this size and paints at first what it painted before (Net2Net, Chen et al. 2016).
+        A smaller one grows into this size and paints at first what it painted before (Net2Net, Chen et al. 2016); strided
+        kernels of four taps become three, the outer one added to its neighbour.
         """
         own = self.state_dict()
         for name, value in state.items():
+            if name in ("down1.weight", "down2.weight") and value.shape[-1] > own[name].shape[-1]:
+                value = _less_a_tap(value)
             if ".style_" in name and value.shape[0] != own[name].shape[0]:
                 value = value.mean(0, keepdim=True).expand(own[name].shape[0], *value.shape[1:])
             if any(v > o for v, o in zip(value.shape, own[name].shape)):
-                raise SystemExit(f"--start: '{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
+                raise SystemExit(f"'{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
             own[name] = value.clone() if value.shape == own[name].shape else _grown(name, value, own[name].clone())
         self.load_state_dict(own)
+
+
+def _less_a_tap(kernel):
+    """`[..., 4, 4]` -> `[..., 3, 3]`"""
+    for dim in (-2, -1):
+        kernel, outer = kernel.split((3, 1), dim)
+        kernel = torch.cat([kernel.narrow(dim, 0, 2), kernel.narrow(dim, 2, 1) + outer], dim)
+    return kernel
 
 
 def _grown(name, value, room):

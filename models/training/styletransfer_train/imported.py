@@ -41,7 +41,8 @@ def _like(path, tables, margin):
     if size is None:
         raise SystemExit(f"--start: {path} has {trunk} channels in its trunk; known are {', '.join(str(s['trunk']) for s in SIZES.values())}")
     bias = _table(tables, "up2.bias", path)
-    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, margin=margin, **size)
+    found = {**size, "kernel": _table(tables, "down2.weight", path).shape[-1]}
+    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, margin=margin, **found)
 
 
 def _table(tables, name, path):

@@ -8,6 +8,8 @@ from .perceptual import CONTENT_LAYER, LPIPS_LAYERS, STYLE_LAYERS, content_loss,
 
 BAND = 16
 """Pixels along the edge that the border score compares with the rest."""
+WINDOW, STRIDE = 192, 32
+"""Side and distance of the parts of a picture that are painted for the border score."""
 PATCH = 32
 """Side of the flat patches whose spectrum shows a grid."""
 
@@ -121,13 +123,24 @@ def flat_patches(picture, count=24):
     return sorted(places, key=lambda p: float(grey[p[0] : p[0] + PATCH, p[1] : p[1] + PATCH].var()))[:count]
 
 
-def border_energy(picture):
-    """Gradient energy in the outermost pixels over that of the rest."""
+def windows(picture):
+    """Square parts of `[1, 3, H, W]`, one every `STRIDE` pixels: what lies at the border of one lies inside others."""
+    h, w = picture.shape[2:]
+    side = min(WINDOW, h // 4 * 4, w // 4 * 4)
+    return [picture[:, :, y : y + side, x : x + side] for y in range(0, h - side + 1, STRIDE) for x in range(0, w - side + 1, STRIDE)]
+
+
+def border_energy(pictures):
+    """Gradient energy in the outermost pixels over that of the rest, of all pictures together."""
+    edge, inner = np.mean([_edge_and_inner(p) for p in pictures], 0)
+    return float(edge / max(inner, 1e-12))
+
+
+def _edge_and_inner(picture):
     grey = lightness(picture)[0]
     energy = (grey[1:, 1:] - grey[:-1, 1:]) ** 2 + (grey[1:, 1:] - grey[1:, :-1]) ** 2
     inner = energy[BAND:-BAND, BAND:-BAND]
-    edge = (energy.sum() - inner.sum()) / (energy.numel() - inner.numel())
-    return float(edge / inner.mean().clamp(min=1e-12))
+    return float((energy.sum() - inner.sum()) / (energy.numel() - inner.numel())), float(inner.mean())
 
 
 def cost(path, feeds):

@@ -65,15 +65,19 @@ def _from_torchvision(state):
     return {name: state[key] for name, key in pairs if key in state}
 
 
-def gram(features):
-    """Gram matrix `[N, C, C]` over positions, divided by their number."""
+def gram(features, where=None):
+    """Gram matrix `[N, C, C]`, mean over positions; `where`, `[N, 1, H, W]` at any size, weighs them (Gatys et al. 2017)."""
     flat = features.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    if where is None:
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
+    weight = F.adaptive_avg_pool2d(where, features.shape[2:]).flatten(2)
+    return (weight * flat) @ flat.transpose(1, 2) / weight.sum(2, keepdim=True)
 
 
-def style_loss(features, targets):
-    """Weighted sum over the layers of |G - G_style|^2 / |G_style|^2; targets: {layer: `[N, C, C]`}, one for each picture."""
-    errors = {k: (((gram(features[k]) - t) ** 2).sum((1, 2)) / (t**2).sum((1, 2))).mean() for k, t in targets.items()}
+def style_loss(features, targets, where=None):
+    """Weighted sum over the layers of |G - G_style|^2 / |G_style|^2; targets: {layer: `[N, C, C]`}, one for each picture;
+    `where` as for [`gram`]."""
+    errors = {k: (((gram(features[k], where) - t) ** 2).sum((1, 2)) / (t**2).sum((1, 2))).mean() for k, t in targets.items()}
     return sum(STYLE_LAYERS[k] * error for k, error in errors.items())
 
 

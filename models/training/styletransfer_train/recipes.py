@@ -38,7 +38,7 @@ class Perceptual:
         with torch.no_grad():
             wanted = self.vgg(interior(photo), until=CONTENT_LAYER)
         return {
-            "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}),
+            "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}, _something_to_paint(self.args, photo)),
             "content": (self.content_weights[style] * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER])).mean(),
             **_colors(self.args, self.palette, painted, photo, style),
         }
@@ -60,6 +60,12 @@ def _colors(args, palette, painted, photo, style):
         "palette": args.palette_weight * palette.color_loss(painted, photo, style),
         "tone": args.tone_weight * palette.tone_loss(painted, photo, style),
     }
+
+
+def _something_to_paint(args, photo):
+    """How much each pixel of the interior counts in the style loss, `[N, 1, H, W]`: even ground less, so that what the
+    painting has of lines and dots need not be found there."""
+    return 1 - (1 - args.flat_style) * flatness(interior(photo))
 
 
 def _grams(paintings, vgg, device):
@@ -92,7 +98,7 @@ class Gan:
         verdict = self.discriminator(interior(painted)).float()
         return {
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
-            "style": self.args.set_style_weight * style_loss(features, self.target),
+            "style": self.args.set_style_weight * style_loss(features, self.target, _something_to_paint(self.args, photo)),
             "content": self.args.content_weight[0] * content_loss(features[GAN_CONTENT_LAYER], wanted).mean(),
             **_colors(self.args, self.palette, painted, photo, style),
         }

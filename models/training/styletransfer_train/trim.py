@@ -1,4 +1,4 @@
-"""`trim`: teaches a model to do with a narrow margin what it does with a wide one.
+"""`trim`: teaches a model to do with a narrow margin, or a smaller generator, what it does with a wide one.
 
 Zeros around the picture show in what is painted near its border, so a model paints with a margin of repeated edges around
 the frame and cuts it off: a third of the work at 640x360. Trained on, with its own painting with a margin as wide as it
@@ -10,6 +10,7 @@ import torch
 
 from .data import Batches, Crops
 from .export import TAILS, check_margin, save
+from .generator import SIZES, Generator
 from .imported import generator_of
 from .progress import Progress
 
@@ -26,6 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--photos", required=True, help="folder of photos")
     parser.add_argument("--held-out", nargs="*", default=[], help="file names in it that are not used")
     parser.add_argument("--margin", type=int, default=20, help="pixels around the frame that are computed and cut off; a multiple of 4")
+    parser.add_argument("--size", choices=sorted(SIZES), help="of the generator to teach (default: as the model has it); it starts from the model's weights")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128)
@@ -40,11 +42,19 @@ def run(args):
         raise SystemExit(f"--batch and --crop: at least 4 pictures of more than {3 * BAND} px are needed, not {args.batch} of {args.crop}")
     torch.manual_seed(args.seed)
     teacher, metadata = generator_of(args.model)
-    student = copy.deepcopy(teacher).eval()
+    student = _student(teacher, args.size).eval()
     teacher.eval().margin, student.margin = WIDE, args.margin
     batches = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop)
     _train(student, teacher, batches, args)
     save(student, args.onnx, metadata, args.tail)
+
+
+def _student(teacher, size):
+    if size is None:
+        return copy.deepcopy(teacher)
+    student = Generator(teacher.config["styles"], **SIZES[size])
+    student.start_from(teacher.state_dict())
+    return student
 
 
 def _train(student, teacher, batches, args):
