@@ -27,8 +27,7 @@ class Perceptual:
     def __init__(self, args, vgg, photos):
         self.args, self.vgg = args, vgg
         self.styles = len(args.painting)
-        each = args.content_weight * (1 if len(args.content_weight) > 1 else self.styles)
-        self.content_weights = torch.tensor(each, device=args.device)
+        self.content_weights, self.flat_style = (_for_each(given, self.styles, args.device) for given in (args.content_weight, args.flat_style))
         paintings = [load_painting(path, args.painting_size) for path in args.painting]
         self.targets = _grams(paintings, vgg, args.device)
         self.palette = _palette([to_tensor(p)[None] for p in paintings], photos, args.device)
@@ -38,7 +37,7 @@ class Perceptual:
         with torch.no_grad():
             wanted = self.vgg(interior(photo), until=CONTENT_LAYER)
         return {
-            "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}, _something_to_paint(self.args, photo)),
+            "style": style_loss(features, {k: t[style] for k, t in self.targets.items()}, _something_to_paint(photo, self.flat_style[style])),
             "content": (self.content_weights[style] * content_loss(features[CONTENT_LAYER], wanted[CONTENT_LAYER])).mean(),
             **_colors(self.args, self.palette, painted, photo, style),
         }
@@ -62,10 +61,15 @@ def _colors(args, palette, painted, photo, style):
     }
 
 
-def _something_to_paint(args, photo):
-    """How much each pixel of the interior counts in the style loss, `[N, 1, H, W]`: even ground less, so that what the
-    painting has of lines and dots need not be found there."""
-    return 1 - (1 - args.flat_style) * flatness(interior(photo))
+def _for_each(given, styles, device):
+    """`[styles]`, of one number or one for each."""
+    return torch.tensor(given * (1 if len(given) > 1 else styles), device=device)
+
+
+def _something_to_paint(photo, flat_style):
+    """How much each pixel of the interior counts in the style loss, `[N, 1, H, W]`: even ground only that share, `[N]`, so
+    that what the painting has of lines and dots need not be found there."""
+    return 1 - (1 - flat_style.view(-1, 1, 1, 1)) * flatness(interior(photo))
 
 
 def _grams(paintings, vgg, device):
@@ -82,6 +86,7 @@ class Gan:
 
     def __init__(self, args, vgg, photos):
         self.args, self.vgg = args, vgg
+        self.flat_style = _for_each(args.flat_style, self.styles, args.device)
         paintings = [load_painting(p, args.painting_size) for p in args.painting]
         self.palette = _palette([_side_by_side(paintings)], photos, args.device)
         self.paintings = Crops(paintings, largest=args.painting_size)
@@ -98,7 +103,7 @@ class Gan:
         verdict = self.discriminator(interior(painted)).float()
         return {
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
-            "style": self.args.set_style_weight * style_loss(features, self.target, _something_to_paint(self.args, photo)),
+            "style": self.args.set_style_weight * style_loss(features, self.target, _something_to_paint(photo, self.flat_style)),
             "content": self.args.content_weight[0] * content_loss(features[GAN_CONTENT_LAYER], wanted).mean(),
             **_colors(self.args, self.palette, painted, photo, style),
         }

@@ -42,7 +42,7 @@ def add_arguments(parser):
     parser.add_argument("--set-style-weight", type=float, default=0.5, help="gan: of the style loss against the mean of the paintings")
     parser.add_argument("--variation-weight", type=float, default=2.0)
     parser.add_argument("--flat-weight", type=float, default=2.0, help="against texture and specks on what is flat in the photo")
-    parser.add_argument("--flat-style", type=float, default=1.0, help="share, 0 to 1, that what is flat in the photo has in the style loss")
+    parser.add_argument("--flat-style", type=float, nargs="+", default=[1.0], help="share, 0 to 1, that what is flat in the photo has in the style loss; one for all styles, or one for each")
     parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--grid-weight", type=float, default=2000.0, help="against patterns tied to the generator's stride")
     parser.add_argument("--margin", type=int, default=20, help="pixels around the crop that the generator adds by repeating the edge")
@@ -90,11 +90,12 @@ def _check(args):
     if len(names) != wanted:
         raise SystemExit(f"--name: {wanted} style(s), but {len(names)} name(s)")
     args.name = names
-    if len(args.content_weight) not in (1, len(names)):
-        raise SystemExit(f"--content-weight: one number or one for each of {len(names)} style(s), but {len(args.content_weight)} given")
+    for option, given in (("--content-weight", args.content_weight), ("--flat-style", args.flat_style)):
+        if len(given) not in (1, len(names)):
+            raise SystemExit(f"{option}: one number or one for each of {len(names)} style(s), but {len(given)} given")
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
-    if not 0 <= args.flat_style <= 1:
-        raise SystemExit(f"--flat-style: {args.flat_style} is not a share from 0 to 1")
+    if not all(0 <= share <= 1 for share in args.flat_style):
+        raise SystemExit(f"--flat-style: {args.flat_style} are not shares from 0 to 1")
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
 
