@@ -23,8 +23,8 @@ GAN_STYLE, GAN_PAINTINGS = "van-gogh", "vangogh_*.jpg"
 SMALLEST_PAINTING = 400
 """Van Goghs of fewer pixels on their short side show no brush strokes and are left out."""
 
-BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--palette-weight", 1.2, "--tone-weight", 1.5, "--flat-weight", 25, "--variation-weight", 0.7, "--stability-weight", 130, "--grid-weight", 6000)
-"""Of the losses of the eight styles (content: one for each), as the live model had it last."""
+BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--flat-style", 0.25, 0.7, 0.6, 0.35, 0.5, 0.5, 0.3, 0.8, "--palette-weight", 2.4, "--tone-weight", 1.5, "--flat-weight", 25, "--variation-weight", 0.7, "--stability-weight", 150, "--grid-weight", 6000)
+"""Of the losses of the eight styles (content, flat: one for each), as the live model had it last."""
 GAN_BALANCE = ("--content-weight", 0.6, "--palette-weight", 0.5, "--tone-weight", 0.8, "--flat-weight", 25, "--variation-weight", 1, "--stability-weight", 110, "--grid-weight", 4000)
 """The same of the GAN style."""
 

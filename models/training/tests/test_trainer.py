@@ -257,7 +257,7 @@ class TrainerTest(unittest.TestCase):
         wide, narrow, trimmed = (self.folder / f"{name}.onnx" for name in ("wide", "narrow", "trimmed"))
         trainer("export", shipped, wide, "--margin", 48)
         trainer("export", shipped, narrow, "--margin", 4)
-        trainer("trim", shipped, trimmed, "--photos", self.photos, "--margin", 4, "--steps", 40, "--crop", 96, "--batch", 4)
+        trainer("trim", shipped, trimmed, "--photos", self.photos, "--margin", 4, "--steps", 60, "--learning-rate", 1e-3, "--crop", 96, "--batch", 4)
         x = np.asarray(Image.open(self.photos / "0.jpg"), np.float32).transpose(2, 0, 1)[None] / 255
         paint = lambda file: onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, {"image": x})[0]
         wanted = paint(wide)
