@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--photos", required=True, help="folder of photos")
     parser.add_argument("--held-out", nargs="*", default=[], help="file names in it that are not used")
-    parser.add_argument("--margin", type=int, default=20, help="pixels around the frame that are computed and cut off; a multiple of 4")
+    parser.add_argument("--margin", type=int, default=16, help="pixels around the frame that are computed and cut off; a multiple of 4")
     parser.add_argument("--size", choices=sorted(SIZES), help="of the generator to teach (default: as the model has it); it starts from the model's weights")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8)
