@@ -79,10 +79,10 @@ def _train(student, teacher, batches, args):
 
 
 def _with_even_ones(x):
-    """Three pictures of the batch become even ground, where a line along the border would be seen most: one colour, a slope
-    from one to another, and bars as of a letterbox."""
+    """Three pictures of the batch become even ground, where a line along the border would be seen most: one colour, dark ones
+    more often, a slope from one to another, and bars as of a letterbox."""
     size = x.shape[-1]
-    first, second = torch.rand(2, 3, 1, 1)
+    first, second = torch.rand(2, 3, 1, 1) * torch.rand(2, 1, 1, 1).sqrt()
     slope = torch.linspace(0, 1, size)
     x[0] = first
     x[1] = first + (second - first) * slope
