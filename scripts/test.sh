@@ -2,7 +2,7 @@
 # Runs every test; installs what is missing. Needs no GPU.
 
 . "$(dirname "$0")/setup.sh"
-need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" gstreamer1.0-rtsp python3-gi gir1.2-gst-rtsp-server-1.0
+need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" ffmpeg gstreamer1.0-rtsp python3-gi gir1.2-gst-rtsp-server-1.0
 need_rust
 need_onnxruntime
 need_trainer

@@ -154,11 +154,12 @@ class Generator(nn.Module):
         y = self.up2(F.relu(y + half), mix)
         return without(y, m)
 
-    def start_from(self, state):
+    def start_from(self, state, option="--start"):
         """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.
 
         A smaller one grows into this size and paints at first what it painted before (Net2Net, Chen et al. 2016); strided
-        kernels of four taps become three, the outer one added to its neighbour.
+        kernels of four taps become three, the outer one added to its neighbour. `option`: what is told of weights that do
+        not fit.
         """
         own = self.state_dict()
         for name, value in state.items():
@@ -167,17 +168,15 @@ class Generator(nn.Module):
             if ".style_" in name and value.shape[0] != own[name].shape[0]:
                 value = value.mean(0, keepdim=True).expand(own[name].shape[0], *value.shape[1:])
             if any(v > o for v, o in zip(value.shape, own[name].shape)):
-                raise SystemExit(f"'{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
+                raise SystemExit(f"{option}: '{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
             own[name] = value.clone() if value.shape == own[name].shape else _grown(name, value, own[name].clone())
         self.load_state_dict(own)
 
 
 def _less_a_tap(kernel):
     """`[..., 4, 4]` -> `[..., 3, 3]`"""
-    for dim in (-2, -1):
-        kernel, outer = kernel.split((3, 1), dim)
-        kernel = torch.cat([kernel.narrow(dim, 0, 2), kernel.narrow(dim, 2, 1) + outer], dim)
-    return kernel
+    fold = kernel.new_tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
+    return fold @ kernel @ fold.T
 
 
 def _grown(name, value, room):

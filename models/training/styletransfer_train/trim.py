@@ -4,8 +4,6 @@ Zeros around the picture show in what is painted near its border, so a model pai
 the frame and cuts it off: a third of the work at 640x360. Trained on, with its own painting with a margin as wide as it
 sees as the example (Hinton et al. 2015), it learns what the zeros are.
 """
-import copy
-
 import torch
 
 from .data import Batches, Crops
@@ -40,21 +38,14 @@ def run(args):
     check_margin(args.margin)
     if args.batch < 4 or args.crop <= 3 * BAND:
         raise SystemExit(f"--batch and --crop: at least 4 pictures of more than {3 * BAND} px are needed, not {args.batch} of {args.crop}")
-    torch.manual_seed(args.seed)
     teacher, metadata = generator_of(args.model)
-    student = _student(teacher, args.size).eval()
-    teacher.eval().margin, student.margin = WIDE, args.margin
+    student = Generator(**{**teacher.config, **SIZES.get(args.size, {}), "margin": args.margin}).eval()
+    student.start_from(teacher.state_dict(), "--size")
+    teacher.eval().margin = WIDE
+    torch.manual_seed(args.seed)
     batches = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop)
     _train(student, teacher, batches, args)
     save(student, args.onnx, metadata, args.tail)
-
-
-def _student(teacher, size):
-    if size is None:
-        return copy.deepcopy(teacher)
-    student = Generator(teacher.config["styles"], **SIZES[size])
-    student.start_from(teacher.state_dict())
-    return student
 
 
 def _train(student, teacher, batches, args):

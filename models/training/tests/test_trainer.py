@@ -110,7 +110,7 @@ class TrainerTest(unittest.TestCase):
             wanted, painted = small.eval()(x, mix), large.eval()(x, mix)
         self.assertLess(float((wanted - painted).abs().max()), 1e-4)
         self.assertGreater(float(wanted.std()), 0.01)
-        with self.assertRaisesRegex(SystemExit, "'down1.weight'.*only room"):
+        with self.assertRaisesRegex(SystemExit, "--start: 'down1.weight'.*only room"):
             small.start_from(large.state_dict())
 
     def test_strided_kernels_of_four_taps_become_three_and_even_ground_stays(self):
@@ -129,6 +129,8 @@ class TrainerTest(unittest.TestCase):
         save(four, str(larger), generator_of(self.model)[1], "resize")
         trainer("trim", larger, smaller, "--size", "live", "--photos", self.photos, "--steps", 2, "--crop", 96, "--batch", 4)
         self.assertEqual([generator_of(f)[0].config["kernel"] for f in (larger, smaller)], [4, 3])
+        refused = trainer("trim", ROOT / "models/fine.onnx", smaller, "--size", "live", "--photos", self.photos, check=False)
+        self.assertIn("--size: 'down1.weight'", refused.stderr)
 
     def test_even_ground_may_be_left_out_of_the_style_loss(self):
         features, where = torch.rand(1, 5, 12, 16), torch.zeros(1, 1, 24, 32)
@@ -188,7 +190,7 @@ class TrainerTest(unittest.TestCase):
             self.assertLess(float(abs(shuffled.numpy() - picture).max()), 1e-5, "what is before the last steps")
         half = trainer("export", self.model, again, "--average", other, 0.5)
         self.assertIn("640x360", half.stdout)
-        for wrong, word in (((ROOT / "models/live.onnx", 0.5), "of the shape"), ((other, 2), "from 0 to 1")):
+        for wrong, word in (((ROOT / "models/live.onnx", 0.5), "style_"), ((other, 2), "from 0 to 1")):
             self.assertIn(word, trainer("export", self.model, again, "--average", *wrong, check=False).stderr)
         refused = trainer("export", self.two / "checkpoint.pt", again, check=False)
         self.assertIn("--painting", refused.stderr)
