@@ -1,22 +1,22 @@
 //! What the stages of a frame cost, without the generator. `cargo bench --no-default-features`
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gststyletransfer::image::{Image, ImageMut, Shape};
-use gststyletransfer::mix::{Mix, mix};
-use gststyletransfer::temporal::blend::Weights;
-use gststyletransfer::temporal::canvas::Canvas;
-use gststyletransfer::temporal::confidence::{Check, Field};
-use gststyletransfer::temporal::finish::Finish;
-use gststyletransfer::temporal::motion::Search;
-use gststyletransfer::temporal::pixel::{Pixel, pixel_of};
-use gststyletransfer::temporal::plane::Pyramid;
+use gststyletransfer::confidence::{Check, Field};
+use gststyletransfer::flow::Search;
+use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
+use gststyletransfer::frame::mix::{Mix, mix};
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::Carrier;
 use gststyletransfer::tensor::egress::{all_finite, to_image};
 use gststyletransfer::tensor::ingest::ingest;
 use gststyletransfer::tensor::layout::Format;
 use gststyletransfer::tensor::placement::Placement;
 use gststyletransfer::upsample::{Guided, Light};
+use gststyletransfer::warp::Warper;
+use gststyletransfer::warp::blend::Weights;
+use gststyletransfer::warp::canvas::Canvas;
+use gststyletransfer::warp::finish::Finish;
+use gststyletransfer::warp::pixel::{Pixel, pixel_of};
 
 const SIZE: (usize, usize) = (640, 360);
 
@@ -50,16 +50,16 @@ fn temporal(c: &mut Criterion) {
 
     let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
     let area = SIZE.0 * SIZE.1;
-    let painting: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
+    let stylized: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
     let history: Vec<Pixel> = frames[0].iter().map(|v| pixel_of([f32::from(*v) / 255.0; 4])).collect();
-    let (mut next, mut carrier) = (history.clone(), Carrier::default());
+    let (mut next, mut warper) = (history.clone(), Warper::default());
     let mut planes = [frames[0].clone(), frames[0].clone(), frames[0].clone()];
     let [r, g, b] = &mut planes;
     let mut shown = ImageMut::new([r, g, b], [SIZE.0; 3], image(&frames[0], SIZE).shape()).unwrap();
     let weights = Weights { low: 0.7, high: 0.9 };
     let how = Finish { shown: 0.5, kept: 0.2, lift: [0.0; 3] };
     group.bench_function("carry and finish", |b| {
-        b.iter(|| carrier.follow(canvas, &field, &history, &painting, (weights, how), (&mut shown, &mut next)))
+        b.iter(|| warper.accumulate(canvas, &field, &history, &stylized, (weights, how), (&mut shown, &mut next)))
     });
     let (mut stabilizer, smoothing) = (Stabilizer::default(), Smoothing { method: Method::Motion, amount: 0.75 });
     let mut turn = 0;
@@ -67,7 +67,7 @@ fn temporal(c: &mut Criterion) {
         b.iter(|| {
             turn += 1;
             stabilizer.observe(&image(&frames[turn % 2], SIZE), smoothing);
-            stabilizer.steady(&painting, canvas, smoothing, &mut shown).unwrap()
+            stabilizer.stabilize(&stylized, canvas, smoothing, &mut shown).unwrap()
         })
     });
 }
@@ -76,7 +76,7 @@ fn upsampling(c: &mut Criterion) {
     let mut group = c.benchmark_group("guided upsampling");
     for (large, divisor) in [((1280, 720), 2), ((1280, 720), 3), ((1920, 1080), 3)] {
         let small = (large.0 / divisor, large.1 / divisor);
-        let (guide, painting) = (plane(large, 0.0, 0.0), plane(small, 0.0, 0.0));
+        let (guide, stylized) = (plane(large, 0.0, 0.0), plane(small, 0.0, 0.0));
         let (mut light, mut guided) = (Light::default(), Guided::new(small, large));
         let mut planes = [guide.clone(), guide.clone(), guide.clone()];
         let shape = Shape { width: large.0, height: large.1, white: 255 };
@@ -85,7 +85,7 @@ fn upsampling(c: &mut Criterion) {
                 let [r, g, b] = &mut planes;
                 let mut into = ImageMut::new([r, g, b], [large.0; 3], shape).unwrap();
                 light.take(&image(&guide, large), small);
-                guided.run(&image(&painting, small), &light.image().unwrap(), &image(&guide, large), &mut into);
+                guided.run(&image(&stylized, small), &light.image().unwrap(), &image(&guide, large), &mut into);
             })
         });
     }
@@ -95,14 +95,14 @@ fn numbers(c: &mut Criterion) {
     let mut group = c.benchmark_group("pixels and numbers");
     for (name, strength, preserve_color) in [("strength", 0.5, false), ("preserve color", 1.0, true)] {
         let size = (1280, 720);
-        let (original, painting) = (plane(size, 0.0, 0.0), plane(size, 9.0, 5.0));
-        let mut planes = [painting.clone(), painting.clone(), painting.clone()];
+        let (original, stylized) = (plane(size, 0.0, 0.0), plane(size, 9.0, 5.0));
+        let mut planes = [stylized.clone(), stylized.clone(), stylized.clone()];
         let shape = Shape { width: size.0, height: size.1, white: 255 };
         group.bench_function(format!("{name} 1280x720"), |b| {
             b.iter(|| {
                 let [r, g, b] = &mut planes;
-                let mut painting = ImageMut::new([r, g, b], [size.0; 3], shape).unwrap();
-                mix(&image(&original, size), &mut painting, Mix { strength, preserve_color });
+                let mut stylized = ImageMut::new([r, g, b], [size.0; 3], shape).unwrap();
+                mix(&image(&original, size), &mut stylized, Mix { strength, preserve_color });
             })
         });
     }

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use gststyletransfer::image::{Image, Shape};
-use gststyletransfer::temporal::motion::{Flow, Search};
-use gststyletransfer::temporal::plane::Pyramid;
+use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::flow::{Flow, Search};
+use gststyletransfer::frame::image::{Image, Shape};
 
 #[derive(Parser)]
 #[command(about = "Motion from one picture back to another")]

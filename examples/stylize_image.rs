@@ -1,4 +1,4 @@
-//! The core without GStreamer: paints one picture file.
+//! The core without GStreamer: stylizes one picture file.
 //!
 //! `cargo run --release --no-default-features --features onnx --example stylize_image -- IN.jpg OUT.png [--model FILE]`
 
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
+use gststyletransfer::frame::mix::{Mix, mix};
 use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
-use gststyletransfer::mix::{Mix, mix};
-use gststyletransfer::model::embedded;
+use gststyletransfer::model::built_in;
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use image::RgbImage;
 
@@ -24,7 +24,7 @@ struct Arguments {
     /// ONNX file; without it the embedded style.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Share of the painting, 0 to 1.
+    /// Share of the stylized frame, 0 to 1.
     #[arg(long, default_value_t = 1.0)]
     strength: f32,
 }
@@ -34,16 +34,16 @@ fn main() -> Result<()> {
     let picture = image::open(&arguments.input).with_context(|| format!("{}", arguments.input.display()))?.to_rgb8();
     let source = match &arguments.model {
         Some(file) => ModelSource::File(file.clone()),
-        None => ModelSource::Embedded(&embedded::MODELS[0]),
+        None => ModelSource::Embedded(&built_in::MODELS[0]),
     };
     let mut stylizer = Stylizer::new(Box::new(OrtGenerator::load(&source, &SessionConfig::default())?));
-    let painted = paint(&mut stylizer, &picture, arguments.strength)?;
-    painted.save(&arguments.output).with_context(|| format!("{}", arguments.output.display()))?;
+    let stylized = stylize(&mut stylizer, &picture, arguments.strength)?;
+    stylized.save(&arguments.output).with_context(|| format!("{}", arguments.output.display()))?;
     println!("{}", arguments.output.display());
     Ok(())
 }
 
-fn paint(stylizer: &mut Stylizer, picture: &RgbImage, strength: f32) -> Result<RgbImage> {
+fn stylize(stylizer: &mut Stylizer, picture: &RgbImage, strength: f32) -> Result<RgbImage> {
     let geometry = stylizer.prepare((picture.width() as usize, picture.height() as usize))?;
     let input = planes(picture, geometry.input);
     let mut output = [0; 3].map(|_: i32| vec![0u8; geometry.output.0 * geometry.output.1]);
@@ -51,15 +51,15 @@ fn paint(stylizer: &mut Stylizer, picture: &RgbImage, strength: f32) -> Result<R
     let strides = [geometry.output.0; 3];
     let image = Image::new([&input[0], &input[1], &input[2]], [geometry.input.0; 3], shape(geometry.input))?;
     let [r, g, b] = &mut output;
-    let mut painting = ImageMut::new([r, g, b], strides, shape(geometry.output))?;
-    let outcome = stylizer.process(&image, &mut painting, Controls::STILL)?;
+    let mut stylized = ImageMut::new([r, g, b], strides, shape(geometry.output))?;
+    let outcome = stylizer.process(&image, &mut stylized, Controls::STILL)?;
     ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
     if geometry.input == geometry.output {
-        mix(&image, &mut painting, Mix { strength, preserve_color: false });
+        mix(&image, &mut stylized, Mix { strength, preserve_color: false });
     }
     let pixel = |i: usize| [output[0][i], output[1][i], output[2][i]];
     let bytes = (0..output[0].len()).flat_map(pixel).collect();
-    RgbImage::from_raw(geometry.output.0 as u32, geometry.output.1 as u32, bytes).context("size of the painting")
+    RgbImage::from_raw(geometry.output.0 as u32, geometry.output.1 as u32, bytes).context("size of the stylized frame")
 }
 
 /// Red, green and blue plane of the picture at a size.

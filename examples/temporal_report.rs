@@ -1,11 +1,11 @@
-//! How steady a film becomes: every temporal method on the same paintings, in one run.
+//! How steady a film becomes: every temporal method on the same stylized frames, in one run.
 //!
 //! `cargo run --release --example temporal_report -- CLIP [--model FILE] [--size 256x256] [--frames 60]
 //! [--smoothing 0.75] [--plot report.png] [--dump FOLDER]`
 //!
 //! E_warp is the warping error of Lai et al. 2018 (its motion is that of the film itself); gain is what a method takes
-//! off the raw paintings' error; sharpness is their fine detail that is left; PSNR is to the raw painting; colour drift
-//! is the largest difference of a frame's mean colour; lag is how long the painting takes to follow a step of its own;
+//! off the raw stylized frames' error; sharpness is their fine detail that is left; PSNR is to the raw stylized frame; colour drift
+//! is the largest difference of a frame's mean colour; lag is how long the stylized frame takes to follow a step of its own;
 //! e_stab (after Ruder et al. 2018) is the error on a film whose motion is known exactly: the first frame, panned.
 //! `--dump` writes all frames as raw RGB for other tools.
 
@@ -16,16 +16,16 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gst::prelude::*;
 use gst_video::prelude::*;
-use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::flow::Flow;
+use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
-use gststyletransfer::model::embedded;
+use gststyletransfer::metrics::{Reference, detail, mean_square, psnr};
+use gststyletransfer::model::built_in;
 use gststyletransfer::stylizer::{Controls, Stylizer};
-use gststyletransfer::temporal::canvas::Canvas;
-use gststyletransfer::temporal::metrics::{Reference, detail, mean_square, psnr};
-use gststyletransfer::temporal::motion::Flow;
-use gststyletransfer::temporal::plane::Pyramid;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::warp::canvas::Canvas;
 
 #[derive(Parser)]
 #[command(about = "Measure how steady each temporal method makes a film")]
@@ -35,7 +35,7 @@ struct Arguments {
     /// ONNX file; without it the embedded style.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Size to paint and measure at.
+    /// Size to stylize and measure at.
     #[arg(long, default_value = "256x256")]
     size: String,
     /// Frames from the beginning.
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
     let size: (usize, usize) = size.context("--size: expected WIDTHxHEIGHT")?;
     let film = read(&arguments.clip, size, arguments.frames)?;
     ensure!(film.len() > 1, "{}: {} frame(s), at least two are needed", arguments.clip.display(), film.len());
-    let raw = paint(&arguments, &film, size)?;
+    let raw = stylize(&arguments, &film, size)?;
     let references = references(&film, size)?;
     let own: Vec<Planar> = film.iter().map(|f| f.iter().map(|v| f32::from(*v) / 255.0).collect()).collect();
     dump(&arguments, "input", &own, size)?;
@@ -78,9 +78,9 @@ fn main() -> Result<()> {
     println!("(film)    {:.5}", mean(&floor));
     let base = mean(&errors(&references, &raw));
     let (pan, exact) = pan(&film[0], size);
-    let painted_pan = paint(&arguments, &pan, size)?;
+    let painted_pan = stylize(&arguments, &pan, size)?;
     for (name, method, color) in METHODS {
-        let (shown, milliseconds) = steady(&film, &raw, size, Smoothing { method, amount: arguments.smoothing })?;
+        let (shown, milliseconds) = stabilize(&film, &raw, size, Smoothing { method, amount: arguments.smoothing })?;
         let errors = errors(&references, &shown);
         let sharp = |frames: &[Planar]| frames.iter().map(|f| detail(f, size.0, size.1)).sum::<f32>();
         let squares: f32 = shown.iter().zip(&raw).map(|(a, b)| mean_square(a, b)).sum::<f32>() / raw.len() as f32;
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
             lag(&film[0], size, Smoothing { method, amount: arguments.smoothing })?,
             mean(&self::errors(
                 &exact,
-                &steady(&pan, &painted_pan, size, Smoothing { method, amount: arguments.smoothing })?.0
+                &stabilize(&pan, &painted_pan, size, Smoothing { method, amount: arguments.smoothing })?.0
             ))
         );
         dump(&arguments, name, &shown, size)?;
@@ -139,25 +139,25 @@ fn image(planes: &[u8], (width, height): (usize, usize)) -> Result<Image<'_, u8>
     Image::new([plane(0), plane(1), plane(2)], [width; 3], Shape { width, height, white: 255 })
 }
 
-fn paint(arguments: &Arguments, film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Planar>> {
+fn stylize(arguments: &Arguments, film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Planar>> {
     let source = match &arguments.model {
         Some(file) => ModelSource::File(file.clone()),
-        None => ModelSource::Embedded(&embedded::MODELS[0]),
+        None => ModelSource::Embedded(&built_in::MODELS[0]),
     };
     let mut stylizer = Stylizer::new(Box::new(OrtGenerator::load(&source, &SessionConfig::default())?));
     let geometry = stylizer.prepare(size)?;
-    ensure!(geometry.input == size && geometry.output == size, "the model paints at {geometry:?}: take that --size");
+    ensure!(geometry.input == size && geometry.output == size, "the model stylizes at {geometry:?}: take that --size");
     let area = size.0 * size.1;
-    let mut painted = Vec::new();
+    let mut stylized = Vec::new();
     for frame in film {
         let mut bytes = [vec![0u8; area], vec![0u8; area], vec![0u8; area]];
         let [r, g, b] = &mut bytes;
         let shape = Shape { width: size.0, height: size.1, white: 255 };
         let mut target = ImageMut::new([r, g, b], [size.0; 3], shape)?;
         stylizer.process(&image(frame, size)?, &mut target, Controls::STILL)?;
-        painted.push(bytes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect());
+        stylized.push(bytes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect());
     }
-    Ok(painted)
+    Ok(stylized)
 }
 
 /// The motion of the film from frame to frame; nothing over a cut.
@@ -216,33 +216,33 @@ fn mean(errors: &[Option<f32>]) -> f32 {
     errors.iter().flatten().sum::<f32>() / errors.iter().flatten().count().max(1) as f32
 }
 
-fn steady(film: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing) -> Result<(Vec<Planar>, f64)> {
+fn stabilize(film: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing) -> Result<(Vec<Planar>, f64)> {
     let canvas = Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size };
     let mut stabilizer = Stabilizer::default();
     let mut shown = Vec::new();
     let started = Instant::now();
-    for (frame, painting) in film.iter().zip(raw) {
+    for (frame, stylized) in film.iter().zip(raw) {
         stabilizer.observe(&image(frame, size)?, how);
-        shown.push(one(&mut stabilizer, painting, canvas, how)?);
+        shown.push(one(&mut stabilizer, stylized, canvas, how)?);
     }
     Ok((shown, started.elapsed().as_secs_f64() * 1e3 / film.len() as f64))
 }
 
-/// What is shown of a painting.
-fn one(stabilizer: &mut Stabilizer, painting: &[f32], canvas: Canvas, how: Smoothing) -> Result<Planar> {
-    let mut shown = vec![0.0; painting.len()];
-    ensure!(stabilizer.steady(painting, canvas, how, &mut ImageMut::of_planar(&mut shown, canvas.picture)?)?);
+/// What is shown of a stylized frame.
+fn one(stabilizer: &mut Stabilizer, stylized: &[f32], canvas: Canvas, how: Smoothing) -> Result<Planar> {
+    let mut shown = vec![0.0; stylized.len()];
+    ensure!(stabilizer.stabilize(stylized, canvas, how, &mut ImageMut::of_planar(&mut shown, canvas.picture)?)?);
     Ok(shown)
 }
 
-/// Frames of a still film until nine tenths of a step of the painting from 0.3 to 0.7 are shown.
+/// Frames of a still film until nine tenths of a step of the stylized frame from 0.3 to 0.7 are shown.
 fn lag(still: &[u8], size: (usize, usize), how: Smoothing) -> Result<usize> {
     let canvas = Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size };
     let mut stabilizer = Stabilizer::default();
     for frame in 0..200 {
-        let painting = vec![if frame < 10 { 0.3 } else { 0.7 }; 3 * size.0 * size.1];
+        let stylized = vec![if frame < 10 { 0.3 } else { 0.7 }; 3 * size.0 * size.1];
         stabilizer.observe(&image(still, size)?, how);
-        let shown = one(&mut stabilizer, &painting, canvas, how)?;
+        let shown = one(&mut stabilizer, &stylized, canvas, how)?;
         if frame >= 10 && shown.iter().sum::<f32>() / shown.len() as f32 >= 0.66 {
             return Ok(frame - 10);
         }

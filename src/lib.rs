@@ -1,4 +1,4 @@
-//! `styletransfer`: a GStreamer element that repaints video frames with an ONNX style generator.
+//! `styletransfer`: a GStreamer element that stylizes video frames with an ONNX style generator.
 //!
 //! The way of one frame:
 //!
@@ -13,24 +13,29 @@
 
 #![warn(missing_docs)]
 
-pub mod log;
+pub mod frame;
 
-pub mod geometry;
-pub mod governor;
-pub mod image;
-pub mod lanes;
-pub mod mix;
-pub mod style;
 pub mod tensor;
-mod threads;
-pub mod upsample;
-pub mod watchdog;
 
 pub mod model;
-pub mod style_image;
+
+pub mod style;
 
 pub mod inference;
+
+pub mod flow;
+
+pub mod confidence;
+
+pub mod warp;
+
+pub mod metrics;
+
 pub mod temporal;
+
+pub mod upsample;
+
+pub mod schedule;
 
 pub mod stylizer;
 

@@ -4,8 +4,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gststyletransfer::image::{Image, ImageMut, Shape};
-use gststyletransfer::mix::{Mix, mix};
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
+use gststyletransfer::frame::mix::{Mix, mix};
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing};
 use gststyletransfer::tensor::layout::{Axes, Channels, Format, Range};
@@ -54,11 +54,11 @@ fn nothing_is_allocated_per_frame_after_the_first_ten() {
         let (mut r, mut g, mut b) = (plane.clone(), plane.clone(), plane.clone());
         let mut frame = || {
             let image = Image::new([&plane, &plane, &plane], [width; 3], shape).unwrap();
-            let mut painting = ImageMut::new([&mut r, &mut g, &mut b], [width; 3], shape).unwrap();
+            let mut stylized = ImageMut::new([&mut r, &mut g, &mut b], [width; 3], shape).unwrap();
             let smoothing = Smoothing { method, amount: 0.5 };
-            let outcome = stylizer.process(&image, &mut painting, Controls::every(smoothing, None)).unwrap();
-            assert!(matches!(outcome, Outcome::Painted(_)));
-            mix(&image, &mut painting, Mix { strength: 0.5, preserve_color: true });
+            let outcome = stylizer.process(&image, &mut stylized, Controls::every(smoothing, None)).unwrap();
+            assert!(matches!(outcome, Outcome::Stylized(_)));
+            mix(&image, &mut stylized, Mix { strength: 0.5, preserve_color: true });
         };
         (0..10).for_each(|_| frame());
         // Three times a frame, on the way in and out and to mix, the thread pool is asked for help with four bands of rows.

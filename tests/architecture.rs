@@ -4,38 +4,33 @@ use std::path::{Path, PathBuf};
 
 /// Folder or file, and what it may import from the crate.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("log", &[]),
-    ("geometry", &[]),
-    ("image", &[]),
-    ("lanes", &[]),
-    ("threads", &[]),
-    ("mix", &["image", "lanes", "threads"]),
-    ("upsample", &["geometry", "image", "lanes", "threads"]),
-    ("governor", &[]),
-    ("watchdog", &[]),
-    ("style", &[]),
-    ("tensor", &["image", "lanes", "threads"]),
+    ("frame", &[]),
+    ("tensor", &["frame"]),
     ("model", &["tensor"]),
-    ("style_image", &["image"]),
-    ("inference", &["geometry", "image", "tensor", "model", "style_image", "log"]),
-    ("temporal", &["geometry", "image", "lanes", "tensor", "threads"]),
-    ("stylizer", &["geometry", "image", "style", "tensor", "model", "inference", "temporal"]),
+    ("style", &["frame", "model"]),
+    ("inference", &["frame", "tensor", "model", "style"]),
+    ("flow", &["frame"]),
+    ("confidence", &["frame", "flow"]),
+    ("warp", &["frame", "tensor", "confidence"]),
+    ("metrics", &["frame", "flow", "confidence", "warp"]),
+    ("temporal", &["frame", "tensor", "flow", "confidence", "warp", "metrics"]),
+    ("upsample", &["frame"]),
+    ("stylizer", &["frame", "tensor", "model", "style", "inference", "confidence", "warp", "temporal"]),
+    ("schedule", &["stylizer"]),
     (
         "element",
         &[
-            "geometry",
-            "governor",
-            "image",
-            "mix",
-            "upsample",
-            "watchdog",
-            "style",
+            "frame",
             "tensor",
             "model",
+            "style",
             "inference",
+            "confidence",
+            "metrics",
             "temporal",
+            "upsample",
+            "schedule",
             "stylizer",
-            "log",
         ],
     ),
 ];
@@ -65,7 +60,7 @@ fn code(path: &Path) -> String {
     text[..end].to_owned()
 }
 
-/// `tensor` for src/tensor/ingest.rs, `mix` for src/mix.rs.
+/// `tensor` for src/tensor/ingest.rs.
 fn module(path: &Path) -> String {
     let relative = path.strip_prefix(src()).unwrap();
     let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
@@ -97,7 +92,7 @@ fn only_the_element_names_gstreamer_and_only_inference_names_the_runtime() {
         if !["element", "lib"].contains(&module.as_str()) {
             assert!(!names("gst::") && !names("gst_video") && !names("glib::"), "{path:?} names GStreamer");
         }
-        if !["inference", "log", "element"].contains(&module.as_str()) {
+        if !["inference", "element"].contains(&module.as_str()) {
             let runtime = [" ort::", "(ort::", "<ort::", "&ort::"].into_iter().any(names);
             assert!(!runtime, "{path:?} names ONNX Runtime");
         }

@@ -66,7 +66,7 @@ fn strength_moves_from_original_to_painting() {
     assert_eq!(shown("strength=1"), inverted(&original));
     let half = shown("strength=0.5");
     assert!(half.iter().all(|p| p.iter().all(|v| v.abs_diff(128) <= 1)), "{:?}", half[0]);
-    // The mix happens at the frame's own size, so that a weak painting at a small size blurs nothing.
+    // The mix happens at the frame's own size, so that a weak stylized frame at a small size blurs nothing.
     let small = shown("strength=0.01 inference-size=0.5");
     assert!(worst(&small, &original) <= 4);
 }
@@ -214,7 +214,7 @@ fn models_change_while_playing_and_a_bad_one_keeps_the_old() {
     assert_eq!(bench.frame(0), inverted(&original));
     let element = bench.element();
     element.set_property("model-file", &same);
-    assert_eq!(bench.frame(0), inverted(&original), "the old model paints until the new one is ready");
+    assert_eq!(bench.frame(0), inverted(&original), "the old model stylizes until the new one is ready");
     bench.frame_until(0, |shown| *shown == original);
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
@@ -229,7 +229,7 @@ fn models_change_while_playing_and_a_bad_one_keeps_the_old() {
     assert!(warning.error().to_string().contains("/nowhere/else.onnx"), "{}", warning.error());
     let width =
         |element: &gst::Element| element.property::<gst::Structure>("stats").get::<u32>("inference-width").unwrap();
-    assert_eq!(width(&element), 40, "statistics tell of the model that paints, not of the one refused");
+    assert_eq!(width(&element), 40, "statistics tell of the model that stylizes, not of the one refused");
     element.set_property("inference-size", "0.5");
     bench.frame_until(0, |_| width(&element) != 40);
     assert_eq!(width(&element), 20);

@@ -18,8 +18,8 @@ fn line(name: &str) -> String {
     text.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
-/// Plays until the end, or until enough frames were painted. Returns the number of painted frames.
-fn painted(line: &str) -> u64 {
+/// Plays until the end, or until enough frames were stylized. Returns the number of stylized frames.
+fn stylized(line: &str) -> u64 {
     init();
     let pipeline = gst::parse::launch(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     let bin = pipeline.downcast_ref::<gst::Bin>().unwrap();
@@ -54,18 +54,18 @@ fn every_file_has_a_test() {
 #[test]
 fn webcam() {
     let line = line("webcam").replace("v4l2src device=CAMERA", "videotestsrc is-live=true num-buffers=60");
-    assert!(painted(&line.replace("autovideosink", "fakesink")) >= ENOUGH);
+    assert!(stylized(&line.replace("autovideosink", "fakesink")) >= ENOUGH);
 }
 
 #[test]
 fn benchmark() {
-    assert!(painted(&line("benchmark")) >= ENOUGH);
+    assert!(stylized(&line("benchmark")) >= ENOUGH);
 }
 
 #[test]
 fn side_by_side() {
     let line = line("side_by_side").replace("INPUT", &clip().display().to_string());
-    assert!(painted(&line.replace("autovideosink", "fakesink")) >= ENOUGH);
+    assert!(stylized(&line.replace("autovideosink", "fakesink")) >= ENOUGH);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn srt() {
     let line = line
         .replace("SRT_OUT", "srt://127.0.0.1:47012?mode=listener")
         .replace("srtsink", "srtsink wait-for-connection=false");
-    let count = painted(&line);
+    let count = stylized(&line);
     sender.set_state(gst::State::Null).unwrap();
     assert!(count >= ENOUGH);
 }
@@ -143,7 +143,7 @@ fn rtsp() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(server.0.stdout.take().unwrap()), &mut ready).unwrap();
     assert_eq!(ready.trim(), "ready", "the RTSP server did not start");
     let line = line("rtsp").replace("RTSP_URL", "rtsp://127.0.0.1:47013/test").replace("HOST", "127.0.0.1");
-    assert!(painted(&line) >= ENOUGH);
+    assert!(stylized(&line) >= ENOUGH);
 }
 
 /// Number of video frames and of audio streams in a file.

@@ -1,16 +1,16 @@
 //! What holds for any picture, motion and history: optimised routines against plain ones, and what never may happen.
 
-use gststyletransfer::image::{Image, ImageMut, Shape};
+use gststyletransfer::confidence::Field;
+use gststyletransfer::flow::pyramid::Plane;
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
-use gststyletransfer::temporal::blend::Weights;
-use gststyletransfer::temporal::canvas::Canvas;
-use gststyletransfer::temporal::confidence::Field;
-use gststyletransfer::temporal::finish::Finish;
-use gststyletransfer::temporal::pixel::{Pixel, WHITE, pixel_of};
-use gststyletransfer::temporal::plane::Plane;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::temporal::warp::{Carrier, FRESH};
 use gststyletransfer::tensor::layout::Format;
+use gststyletransfer::warp::blend::Weights;
+use gststyletransfer::warp::canvas::Canvas;
+use gststyletransfer::warp::finish::Finish;
+use gststyletransfer::warp::pixel::{Pixel, WHITE, pixel_of};
+use gststyletransfer::warp::{FRESH, Warper};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -63,11 +63,11 @@ fn plain_sample(history: &[[f32; 4]], (width, height): (usize, usize), x: f32, y
 }
 
 /// The blend of one pixel.
-fn plain_mix(old: [f32; 4], trust: f32, fresh: [f32; 3], weights: Weights) -> [f32; 4] {
+fn plain_mix(old: [f32; 4], confidence: f32, fresh: [f32; 3], weights: Weights) -> [f32; 4] {
     let (old, fresh) = (old.map(|v| v.clamp(0.0, 1.0)), fresh.map(|v| v.clamp(0.0, 1.0)));
     let off = (0..3).map(|i| (old[i] - fresh[i]).abs()).sum::<f32>() / 3.0;
     let flicker = off * off / (off * off + 0.05 * 0.05);
-    let share = (trust * (weights.low + (weights.high - weights.low) * flicker)).min(old[3]);
+    let share = (confidence * (weights.low + (weights.high - weights.low) * flicker)).min(old[3]);
     let [r, g, b] = [0, 1, 2].map(|i| fresh[i] + (old[i] - fresh[i]) * share);
     [r, g, b, FRESH + (1.0 - FRESH) * share]
 }
@@ -103,12 +103,12 @@ proptest! {
         }),
         motion in [-6i32..6, -6i32..6],
         phase in [0i32..64, 0i32..64],
-        trust in 0.05f32..1.0,
+        confidence in 0.05f32..1.0,
         (shown, kept, lift) in (0f32..2.0, 0f32..0.3, -0.02f32..0.02),
     ) {
         let [dx, dy] = [0, 1].map(|i| motion[i] as f32 + phase[i] as f32 / 64.0);
-        let [x, y, trusts] = [dx, dy, trust].map(|v| vec![v; width * height]);
-        let field = Field { width, height, x, y, trust: trusts };
+        let [x, y, trusts] = [dx, dy, confidence].map(|v| vec![v; width * height]);
+        let field = Field { width, height, x, y, confidence: trusts };
         let (canvas, area) = (whole(width, height), width * height);
         let how = Finish { shown, kept, lift: [lift; 3] };
         let (mut seen, mut next) = (vec![0.0; 3 * area], vec![Pixel::default(); area]);
@@ -116,7 +116,7 @@ proptest! {
         let pixels: Vec<Pixel> = history.iter().map(|values| pixel_of(*values)).collect();
         let weights = Weights { low: 0.7, high: 0.9 };
         let mut into = ImageMut::of_planar(&mut seen, (width, height)).unwrap();
-        Carrier::default().follow(canvas, &field, &pixels, &fresh, (weights, how), (&mut into, &mut next));
+        Warper::default().accumulate(canvas, &field, &pixels, &fresh, (weights, how), (&mut into, &mut next));
         let blend: Vec<([f32; 4], f32)> = (0..area).map(|at| {
             let (x, y) = ((at % width) as f32 + dx, (at / width) as f32 + dy);
             let inside = x >= 0.0 && y >= 0.0 && x <= (width - 1) as f32 && y <= (height - 1) as f32;
@@ -124,7 +124,7 @@ proptest! {
             let blur = [dx, dy].map(|d| d.rem_euclid(1.0)).map(|f| 4.0 * f * (1.0 - f));
             let new = [0, 1, 2].map(|c| fresh[c * area + at]);
             let blur = if inside { blur[0].max(blur[1]) } else { 0.0 };
-            (plain_mix(old, if inside { trust } else { 0.0 }, new, weights), blur)
+            (plain_mix(old, if inside { confidence } else { 0.0 }, new, weights), blur)
         }).collect();
         let next: Vec<_> = next.iter().map(|pixel| pixel.map(|v| f32::from(v) / WHITE)).collect();
         for at in 0..area {
@@ -155,18 +155,18 @@ proptest! {
     #[test]
     fn equal_frames_and_paintings_stay_as_they_are((width, height, planes) in sized(frame)) {
         let (mut stabilizer, canvas) = (Stabilizer::default(), whole(width, height));
-        let painting: Vec<f32> = planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect();
+        let stylized: Vec<f32> = planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect();
         for i in 0..4 {
             stabilizer.observe(&image(&planes, width, height), SMOOTHING);
-            let mut shown = vec![9.0; painting.len()];
+            let mut shown = vec![9.0; stylized.len()];
             let mut into = ImageMut::of_planar(&mut shown, (width, height)).unwrap();
-            prop_assert!(stabilizer.steady(&painting, canvas, SMOOTHING, &mut into).unwrap());
-            let off = shown.iter().zip(&painting).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            prop_assert!(stabilizer.stabilize(&stylized, canvas, SMOOTHING, &mut into).unwrap());
+            let off = shown.iter().zip(&stylized).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             prop_assert!(off < 0.5 / 255.0, "frame {i} is off by {off}");
         }
     }
 
-    /// A broken painting is told, and what comes after it has nothing of it.
+    /// A broken stylized frame is told, and what comes after it has nothing of it.
     #[test]
     fn nan_and_infinity_never_enter_the_history(
         (width, height, planes) in sized(frame),
@@ -183,9 +183,9 @@ proptest! {
             let [r, g, b] = &mut shown;
             let mut into = ImageMut::new([r, g, b], [width; 3], Shape { width, height, white: 255 }).unwrap();
             let outcome = stylizer.process(&seen, &mut into, Controls::every(SMOOTHING, None)).unwrap();
-            let painted = matches!(outcome, Outcome::Painted(_));
-            prop_assert_eq!(painted, value == 0.0, "{:?} with {}", outcome, value);
-            for (c, at) in (0..3).flat_map(|c| (0..width * height).map(move |at| (c, at))).filter(|_| painted) {
+            let stylized = matches!(outcome, Outcome::Stylized(_));
+            prop_assert_eq!(stylized, value == 0.0, "{:?} with {}", outcome, value);
+            for (c, at) in (0..3).flat_map(|c| (0..width * height).map(move |at| (c, at))).filter(|_| stylized) {
                 prop_assert!(shown[c][at].abs_diff(planes[c][at]) <= 1, "{} in {c}, {at}", shown[c][at]);
             }
         }

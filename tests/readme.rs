@@ -41,11 +41,11 @@ fn the_property_table_is_the_elements() {
 #[test]
 fn every_embedded_style_has_its_card() {
     let cards = std::fs::read_to_string(repo("models/README.md")).unwrap();
-    for style in gststyletransfer::model::embedded::styles() {
+    for style in gststyletransfer::model::built_in::styles() {
         assert!(cards.contains(&format!("## {}", style.name)), "{}", style.name);
         assert!(cards.contains(style.painting), "{}", style.painting);
     }
-    for model in gststyletransfer::model::embedded::MODELS {
+    for model in gststyletransfer::model::built_in::MODELS {
         assert!(model.onnx.len() < 1_000_000, "{} bytes", model.onnx.len());
     }
 }
@@ -53,7 +53,7 @@ fn every_embedded_style_has_its_card() {
 #[test]
 fn every_provider_stands_in_the_readme() {
     let readme = std::fs::read_to_string(repo("README.md")).unwrap();
-    for provider in gststyletransfer::inference::provider::PROVIDERS {
+    for provider in gststyletransfer::inference::providers::PROVIDERS {
         assert!(readme.contains(&format!("`{}`", provider.name)), "{}", provider.name);
     }
 }

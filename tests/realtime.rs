@@ -1,4 +1,4 @@
-//! Keeping time: carried frames, the governor, lookahead, changes beside, and what is told of it. Nothing here depends
+//! Keeping time: propagated frames, the governor, lookahead, changes beside, and what is told of it. Nothing here depends
 //! on how fast the machine is.
 
 mod common;
@@ -42,9 +42,9 @@ fn one_frame_of_three_is_painted_and_a_cut_is_painted_at_once() {
     for _ in 0..9 {
         let shown = bench.frame(0);
         let wanted: Vec<_> = picture(64, 48, 0).iter().map(|p| p.map(|v| 255 - v)).collect();
-        assert!(worst(&shown, &wanted) <= 2, "what does not move is carried as it is");
+        assert!(worst(&shown, &wanted) <= 2, "what does not move is propagated as it is");
     }
-    assert_eq!((count(&element, "inferred"), count(&element, "carried")), (3, 6));
+    assert_eq!((count(&element, "inferred"), count(&element, "propagated")), (3, 6));
     // The fields of another picture: a cut, on a frame that was not due.
     let mut other = |seed: usize| {
         let info = rgb_buffer(64, 48, 0).1;
@@ -61,7 +61,7 @@ fn one_frame_of_three_is_painted_and_a_cut_is_painted_at_once() {
 
 #[test]
 fn the_governor_goes_down_its_ladder_and_no_frame_is_lost() {
-    // No machine paints a frame in a millisecond.
+    // No machine stylizes a frame in a millisecond.
     let line = "target-fps=1000 temporal-smoothing=0.75";
     let mut bench = Bench::new(&format!("{line} governor=auto"), 720, 400);
     bench.frame(0);
@@ -80,7 +80,7 @@ fn the_governor_goes_down_its_ladder_and_no_frame_is_lost() {
     assert!(steps.len() <= 4, "{steps:?}");
     (0..8).for_each(|i| drop(bench.frame(i / 4)));
     assert_eq!(count(&element, "frames-in"), count(&element, "frames"));
-    assert!(count(&element, "carried") > 0 && count(&element, "dropped") == 0);
+    assert!(count(&element, "propagated") > 0 && count(&element, "dropped") == 0);
     assert_eq!(stats(&element).get::<String>("governor-step").unwrap(), "1/2@4");
     element.set_property_from_str("governor", "off");
     bench.frame_until(0, |_| stats(&element).get::<u32>("inference-height") == Ok(400));
@@ -140,14 +140,14 @@ fn lookahead_switched_off_and_a_flush_leave_nothing_behind() {
 #[test]
 fn latency_is_told_and_lookahead_adds_a_frame() {
     let (_folder, model) = saved(identity());
-    let told = |properties: &str| {
+    let reported = |properties: &str| {
         let mut bench = Bench::new(&format!("model-file={model} {properties}"), 64, 48);
         bench.frame_until(0, |_| true);
         let mut query = gst::query::Latency::new();
         assert!(bench.element().static_pad("src").unwrap().query(&mut query));
         query.result().1.mseconds()
     };
-    let plain = told("");
+    let plain = reported("");
     assert!((5..1000).contains(&plain), "{plain} ms");
     let mut bench = Bench::new(&format!("model-file={model} lookahead=1"), 64, 48);
     let _ = bench.harness.push(rgb_buffer(64, 48, 0).0);
@@ -266,7 +266,7 @@ fn late_frames_are_carried_while_the_governor_governs_and_dropped_otherwise() {
     bench.frame(0);
     bench.frame(0);
     let element = bench.element();
-    assert_eq!((count(&element, "inferred"), count(&element, "carried"), count(&element, "dropped")), (2, 2, 0));
+    assert_eq!((count(&element, "inferred"), count(&element, "propagated"), count(&element, "dropped")), (2, 2, 0));
 
     let mut bench = Bench::new(&format!("model-file={model} governor=off"), 720, 400);
     let element = bench.element();
@@ -317,11 +317,11 @@ fn two_hundred_switches_lose_no_frame_and_keep_no_memory() {
     let (mut switches, mut frames, mut early) = (0, 0, 0);
     bench.frame_until(0, |_| {
         frames += 1;
-        let told = messages(&bus, "styletransfer-generator").len();
-        if told == 0 && frames > 1 {
+        let reported = messages(&bus, "styletransfer-generator").len();
+        if reported == 0 && frames > 1 {
             return switches >= 200;
         }
-        switches += told;
+        switches += reported;
         early = if switches == 50 { resident() } else { early };
         // Every turn: two models, and then the embedded one in two styles, the second of which needs no loading.
         match switches % 3 {
@@ -337,7 +337,7 @@ fn two_hundred_switches_lose_no_frame_and_keep_no_memory() {
         false
     });
     assert_eq!(count(&element, "frames"), frames);
-    assert_eq!((count(&element, "dropped"), count(&element, "original")), (0, 0));
+    assert_eq!((count(&element, "dropped"), count(&element, "passthrough")), (0, 0));
     for kind in [gst::MessageType::Error, gst::MessageType::Warning] {
         let message = bus.pop_filtered(&[kind]);
         assert!(message.is_none(), "{message:?}");
@@ -378,7 +378,7 @@ fn another_model_fades_in() {
 
 #[test]
 fn a_recurrent_model_is_fed_what_was_shown_last() {
-    // Half of the frame, half of what was shown before where it can be trusted.
+    // Half of the frame, half of what was shown before where it can be relied on.
     let model = || {
         Builder::default()
             .input("x", F32, &NCHW)

@@ -9,7 +9,7 @@ use common::onnx::{Builder, F32, NCHW};
 use common::run::{launch, repo};
 use gst::prelude::*;
 
-/// Every style paints one colour.
+/// Every style stylizes one colour.
 const COLORS: [f32; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
 
 fn builder() -> Builder {
@@ -138,14 +138,14 @@ fn a_style_of_another_model_brings_that_model() {
     element.set_property("style", "great-wave");
     element.set_property("model-file", "");
     let wanted = Bench::new("style=great-wave", 40, 30).frame(0);
-    // One of them may be painted by a session made for the size, which rounds a little otherwise.
+    // One of them may be stylized by a session made for the size, which rounds a little otherwise.
     let near = |(a, b): (&[u8; 3], &[u8; 3])| (0..3).all(|c| a[c].abs_diff(b[c]) <= 2);
     bench.frame_until(0, |shown| shown.iter().zip(&wanted).all(near));
 }
 
 #[test]
 fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
-    use gststyletransfer::model::onnx_edit::with_constant;
+    use gststyletransfer::model::onnx::editor::with_constant;
     let bytes = builder().bytes();
     let edited = with_constant(&bytes, "style_weights", &[1, 3], &[0.0, 1.0, 0.0]).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
 
 #[test]
 fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
-    use gststyletransfer::model::onnx_edit::with_output;
+    use gststyletransfer::model::onnx::editor::with_output;
     let bytes = std::fs::read(repo("models/van-gogh.onnx")).unwrap();
     let edited = with_output(&bytes, "/up2/Conv_output_0").unwrap();
     let has = |name: &str| edited.windows(name.len()).any(|bytes| bytes == name.as_bytes());
@@ -177,7 +177,7 @@ fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
     assert!(error.contains("0 graphs"), "{error}");
 }
 
-/// Paints one colour, whatever comes in.
+/// Stylizes one colour, whatever comes in.
 fn painter_of(color: [f32; 3]) -> Builder {
     Builder::default()
         .input("x", F32, &NCHW)
@@ -195,11 +195,11 @@ fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
     let folder = tempfile::tempdir().unwrap();
     // A variant that can be told from the model.
     painter_of([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
-    let painted = |properties: &str| bench(folder.path(), properties).frame(0);
-    is(&painted("execution-provider=cpu precision=int8 style=green"), [255, 255, 0]);
-    is(&painted("execution-provider=cpu style=green"), [0, 255, 0]);
-    is(&painted("precision=fp32 style=green"), [0, 255, 0]);
-    is(&painted("execution-provider=cpu precision=int8 style=red"), [255, 0, 0]);
+    let stylized = |properties: &str| bench(folder.path(), properties).frame(0);
+    is(&stylized("execution-provider=cpu precision=int8 style=green"), [255, 255, 0]);
+    is(&stylized("execution-provider=cpu style=green"), [0, 255, 0]);
+    is(&stylized("precision=fp32 style=green"), [0, 255, 0]);
+    is(&stylized("execution-provider=cpu precision=int8 style=red"), [255, 0, 0]);
     // Changed while playing; a mix has no variant.
     let mut bench = bench(folder.path(), "execution-provider=cpu precision=int8 style=red");
     bench.element().set_property("style", "green");
@@ -209,12 +209,12 @@ fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
     // A model of one style.
     let one = painter_of([0.0, 0.0, 1.0]).save(folder.path(), "one");
     painter_of([0.0, 1.0, 1.0]).save(folder.path(), "one.int8");
-    let painted = |precision: &str| {
+    let stylized = |precision: &str| {
         let properties = format!("model-file={} execution-provider=cpu precision={precision}", one.display());
         Bench::new(&properties, 40, 30).frame(0)
     };
-    is(&painted("int8"), [0, 255, 255]);
-    is(&painted("auto"), [0, 0, 255]);
+    is(&stylized("int8"), [0, 255, 255]);
+    is(&stylized("auto"), [0, 0, 255]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The stabilizer on synthetic films whose motion is known exactly.
 
-use gststyletransfer::image::{Image, ImageMut, Shape};
-use gststyletransfer::temporal::canvas::Canvas;
-use gststyletransfer::temporal::metrics::detail;
-use gststyletransfer::temporal::motion::Search;
-use gststyletransfer::temporal::plane::Pyramid;
-use gststyletransfer::temporal::scene_cut::Change;
+use gststyletransfer::confidence::scene_cut::Change;
+use gststyletransfer::flow::Search;
+use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::frame::image::{Image, ImageMut, Shape};
+use gststyletransfer::metrics::detail;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::warp::canvas::Canvas;
 
 const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
 
@@ -64,7 +64,7 @@ impl Frame {
         Image::new([r, g, b], [self.width; 3], shape).unwrap()
     }
 
-    /// The frame as its own painting.
+    /// The frame as its own stylized frame.
     fn planar(&self) -> Vec<f32> {
         self.planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect()
     }
@@ -75,9 +75,9 @@ impl Frame {
     }
 }
 
-fn show(stabilizer: &mut Stabilizer, frame: &Frame, painting: &[f32]) -> Vec<f32> {
+fn show(stabilizer: &mut Stabilizer, frame: &Frame, stylized: &[f32]) -> Vec<f32> {
     stabilizer.observe(&frame.image(), MOTION);
-    shown(frame.canvas(), |into| stabilizer.steady(painting, frame.canvas(), MOTION, into).unwrap()).unwrap()
+    shown(frame.canvas(), |into| stabilizer.stabilize(stylized, frame.canvas(), MOTION, into).unwrap()).unwrap()
 }
 
 /// The picture that `show` shows, planar, if it shows one.
@@ -174,26 +174,26 @@ fn static_noise_is_calmed_and_the_mean_stays() {
     let frame = Frame::textured(width, height, 8, |x, y| (x, y));
     let (clean, mut noise) = (frame.planar(), Noise(3));
     let mut stabilizer = Stabilizer::default();
-    let (mut raw, mut steady) = (vec![], vec![]);
+    let (mut raw, mut stabilize) = (vec![], vec![]);
     for _ in 0..300 {
         let mut shaken = |amount: f32| move_by(&clean, amount, &mut noise);
-        let (seen, painting) = (shaken(0.02), shaken(0.1));
+        let (seen, stylized) = (shaken(0.02), shaken(0.1));
         let planes: Vec<Vec<u8>> =
             seen.chunks(width * height).map(|p| p.iter().map(|v| (v * 255.0) as u8).collect()).collect();
         let seen = Frame { width, height, planes: planes.try_into().unwrap() };
-        let shown = show(&mut stabilizer, &seen, &painting);
-        raw.push(painting);
-        steady.push(shown);
+        let shown = show(&mut stabilizer, &seen, &stylized);
+        raw.push(stylized);
+        stabilize.push(shown);
     }
     let errors = stabilizer.report().errors;
     assert!(errors.raw > 0.0 && errors.shown < 0.15 * errors.raw, "{errors:?}");
     let energy = |frames: &[Vec<f32>]| -> f32 {
         frames[20..].windows(2).map(|p| p[0].iter().zip(&p[1]).map(|(a, b)| (a - b).powi(2)).sum::<f32>()).sum()
     };
-    let left = energy(&steady) / energy(&raw);
+    let left = energy(&stabilize) / energy(&raw);
     assert!(left < 0.1, "{left} of the flicker is left");
-    for (raw, steady) in raw.iter().zip(&steady).skip(20).step_by(40) {
-        let drift = (mean(raw) - mean(steady)).abs() * 255.0;
+    for (raw, stabilize) in raw.iter().zip(&stabilize).skip(20).step_by(40) {
+        let drift = (mean(raw) - mean(stabilize)).abs() * 255.0;
         assert!(drift < 1.0, "the mean is off by {drift}/255");
     }
 }
@@ -209,9 +209,9 @@ fn detail_survives_a_hundred_frames_of_a_slow_pan() {
     let mut ratio = 0.0;
     for i in 0..100 {
         let frame = Frame::textured(width, height, 12, |x, y| (x + 0.37 * i as f32, y + 0.21 * i as f32));
-        let painting = frame.planar();
-        let shown = show(&mut stabilizer, &frame, &painting);
-        ratio = detail(&shown, width, height) / detail(&painting, width, height);
+        let stylized = frame.planar();
+        let shown = show(&mut stabilizer, &frame, &stylized);
+        ratio = detail(&shown, width, height) / detail(&stylized, width, height);
     }
     assert!((0.85..1.3).contains(&ratio), "{ratio} of the detail is left");
 }
@@ -245,12 +245,12 @@ fn worst_ghost(speed: usize, frame: impl Fn(usize) -> Frame, ghost: impl Fn(&[f3
     let mut stabilizer = Stabilizer::default();
     let mut most = 0f32;
     for i in 0..16 {
-        let painting = frame(i).planar();
-        let shown = show(&mut stabilizer, &frame(i), &painting);
+        let stylized = frame(i).planar();
+        let shown = show(&mut stabilizer, &frame(i), &stylized);
         for age in (2..7).filter(|age| *age < i) {
             let (from, to) = (20 + speed * (i - age), 20 + speed * (i + 1 - age));
             let left = (40..80).flat_map(|y| (from..to).map(move |x| y * 200 + x));
-            most = left.map(|at| ghost(&shown, &painting, at)).fold(most, f32::max);
+            most = left.map(|at| ghost(&shown, &stylized, at)).fold(most, f32::max);
         }
     }
     most
@@ -263,7 +263,7 @@ fn what_a_square_uncovers_shows_no_ghost_of_it() {
         assert!(red < 0.04, "{red} of the red square is left, {speed} pixels a frame");
     }
     // The share of the red of the square (0.75); in this one also background that was dragged along with it.
-    let share = |shown: &[f32], painting: &[f32], at: usize| (shown[at] - painting[at]) / (0.75 - painting[at]);
+    let share = |shown: &[f32], stylized: &[f32], at: usize| (shown[at] - stylized[at]) / (0.75 - stylized[at]);
     let grey = worst_ghost(5, square, share);
     assert!(grey < 0.15, "a share of {grey}");
 }
@@ -278,13 +278,13 @@ fn what_carried_frames_dragged_along_does_not_outlive_the_next_painting() {
     for i in 6..9 {
         stabilizer.observe(&square(i).image(), MOTION);
         let canvas = square(i).canvas();
-        shown(canvas, |into| stabilizer.carry(canvas, into)).expect("there is a history");
+        shown(canvas, |into| stabilizer.propagate(canvas, into)).expect("there is a history");
     }
-    let painting = square(9).planar();
-    let shown = show(&mut stabilizer, &square(9), &painting);
-    // Uncovered while nothing was painted: between where the square was and where it is.
-    let uncovered = (44..76).flat_map(|y| (46..64).map(move |x| y * 200 + x));
-    let ghosts: Vec<f32> = uncovered.map(|at| ((shown[at] - painting[at]) / (0.75 - painting[at])).abs()).collect();
+    let stylized = square(9).planar();
+    let shown = show(&mut stabilizer, &square(9), &stylized);
+    // Uncovered while nothing was stylized: between where the square was and where it is.
+    let disoccluded = (44..76).flat_map(|y| (46..64).map(move |x| y * 200 + x));
+    let ghosts: Vec<f32> = disoccluded.map(|at| ((shown[at] - stylized[at]) / (0.75 - stylized[at])).abs()).collect();
     assert!(mean(&ghosts) < 0.08, "a share of {} on average", mean(&ghosts));
 }
 
@@ -296,9 +296,9 @@ fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
     let mut stabilizer = Stabilizer::default();
     let mut noise = Noise(9);
     let mut step = |frame: &Frame| {
-        let painting = move_by(&frame.planar(), 0.1, &mut noise);
-        let shown = show(&mut stabilizer, frame, &painting);
-        (stabilizer.report(), worst(&shown, &painting))
+        let stylized = move_by(&frame.planar(), 0.1, &mut noise);
+        let shown = show(&mut stabilizer, frame, &stylized);
+        (stabilizer.report(), worst(&shown, &stylized))
     };
     for _ in 0..5 {
         step(&scene(50, 0.8));
@@ -320,7 +320,7 @@ fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
     assert!(off > 0.0);
 }
 
-/// What is left of the flicker of a moving, noisy painting, as a share of the raw one's.
+/// What is left of the flicker of a moving, noisy stylized frame, as a share of the raw one's.
 fn flicker_left(lookahead: bool) -> f32 {
     let (width, height) = (128, 96);
     let (mut stabilizer, mut noise) = (Stabilizer::default(), Noise(21));
@@ -329,19 +329,19 @@ fn flicker_left(lookahead: bool) -> f32 {
     let (mut left, mut raw) = (0.0, 0.0);
     for i in 0..40 {
         let (frame, clean) = (frame(i), frame(i).planar());
-        let painting = move_by(&clean, 0.2, &mut noise);
+        let stylized = move_by(&clean, 0.2, &mut noise);
         stabilizer.observe(&frame.image(), MOTION);
         let canvas = frame.canvas();
         let show = |into: &mut ImageMut<f32>| match lookahead {
-            false => stabilizer.steady(&painting, canvas, MOTION, into).unwrap(),
-            true => stabilizer.steady_behind(Some(&painting), canvas, MOTION, into).unwrap(),
+            false => stabilizer.stabilize(&stylized, canvas, MOTION, into).unwrap(),
+            true => stabilizer.stabilize_delayed(Some(&stylized), canvas, MOTION, into).unwrap(),
         };
         let (shown, of) = (shown(canvas, show), i.saturating_sub(usize::from(lookahead)));
         let (Some(shown), true) = (shown, i > 12) else { continue };
         let truth = Frame::textured(width, height, 60, |x, y| (x + of as f32, y)).planar();
         let off = |v: &[f32]| v.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         left += off(&shown);
-        raw += clean.iter().zip(&painting).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        raw += clean.iter().zip(&stylized).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
     }
     left / raw
 }
@@ -360,18 +360,18 @@ fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
     stabilizer.keep_history(true);
     let canvas = frame(0).canvas();
     stabilizer.observe(&frame(0).image(), Smoothing::OFF);
-    shown(canvas, |into| stabilizer.steady(&frame(0).planar(), canvas, Smoothing::OFF, into).unwrap());
+    shown(canvas, |into| stabilizer.stabilize(&frame(0).planar(), canvas, Smoothing::OFF, into).unwrap());
     for i in 1..4 {
         let (now, still) = (frame(i), frame(0).planar());
         stabilizer.observe(&now.image(), Smoothing::OFF);
-        assert!(stabilizer.can_carry(canvas, false));
-        let shown = shown(canvas, |into| stabilizer.carry(canvas, into)).unwrap();
+        assert!(stabilizer.can_propagate(canvas, false));
+        let shown = shown(canvas, |into| stabilizer.propagate(canvas, into)).unwrap();
         let off = |v: &[f32]| mean(&v.iter().zip(&now.planar()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
         assert!(off(&shown) < 0.25 * off(&still), "frame {i}: {} instead of {}", off(&shown), off(&still));
     }
     let cut = Frame::textured(width, height, 99, |x, y| (x, y));
     stabilizer.observe(&cut.image(), Smoothing::OFF);
-    assert!(!stabilizer.can_carry(canvas, false), "a new scene has to be painted");
+    assert!(!stabilizer.can_propagate(canvas, false), "a new scene has to be stylized");
 }
 
 #[test]
@@ -384,16 +384,16 @@ fn paintings_of_another_size_go_on_with_the_history() {
     for (before, after) in [(1, 2), (2, 1), (1, 3)] {
         let mut old = Stabilizer::default();
         (0..8).for_each(|i| drop(show(&mut old, &scene(i, before), &scene(i, before).planar())));
-        // Brighter than what was painted before: what is taken over holds it back.
+        // Brighter than what was stylized before: what is taken over holds it back.
         let (next, mut new) = (scene(8, after), Stabilizer::default());
-        let painting: Vec<f32> = next.planar().iter().map(|v| (v + 0.1).min(1.0)).collect();
-        new.follow_on(&mut old, (next.width, next.height), next.canvas());
-        let shown = show(&mut new, &next, &painting);
+        let stylized: Vec<f32> = next.planar().iter().map(|v| (v + 0.1).min(1.0)).collect();
+        new.continue_from(&mut old, (next.width, next.height), next.canvas());
+        let shown = show(&mut new, &next, &stylized);
         assert_eq!(new.report().change, Change::None, "1/{before} to 1/{after}");
         let apart = |a: &[f32], b: &[f32]| mean(&a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
         let off = apart(&shown, &next.planar());
-        assert!(off < 0.07, "1/{before} to 1/{after}: {off} from the history, where the painting alone has 0.1");
+        assert!(off < 0.07, "1/{before} to 1/{after}: {off} from the history, where the stylized frame alone has 0.1");
         let mut fresh = Stabilizer::default();
-        assert_eq!(show(&mut fresh, &next, &painting), painting, "without it the painting is shown as it is");
+        assert_eq!(show(&mut fresh, &next, &stylized), stylized, "without it the stylized frame is shown as it is");
     }
 }

@@ -1,4 +1,4 @@
-//! Every shipped style paints: on real footage the picture changes, keeps its structure, and has no border or grid.
+//! Every shipped style stylizes: on real footage the picture changes, keeps its structure, and has no border or grid.
 
 mod common;
 
@@ -7,7 +7,7 @@ use gst::prelude::*;
 use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
 use gststyletransfer::inference::{Generator, TensorMut, TensorRef};
-use gststyletransfer::model::embedded::styles;
+use gststyletransfer::model::built_in::styles;
 
 const WIDTH: usize = 640;
 const HEIGHT: usize = 360;
@@ -44,7 +44,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Every style on the first frame of the clip.
-fn paintings() -> impl Iterator<Item = (&'static str, Vec<f32>)> {
+fn stylized_frames() -> impl Iterator<Item = (&'static str, Vec<f32>)> {
     styles().map(|style| (style.name, frame(&format!("styletransfer style={}", style.name))))
 }
 
@@ -55,14 +55,14 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn the_paintings_differ_and_the_scene_stays_readable() {
     let original = frame("identity");
-    let all: Vec<_> = paintings().collect();
-    for (index, (style, painting)) in all.iter().enumerate() {
-        let changed = difference(&original, painting);
-        assert!(changed > 0.03, "{style}: hardly painted: {changed}");
-        let similar = correlation(&original, painting);
+    let all: Vec<_> = stylized_frames().collect();
+    for (index, (style, stylized)) in all.iter().enumerate() {
+        let changed = difference(&original, stylized);
+        assert!(changed > 0.03, "{style}: hardly stylized: {changed}");
+        let similar = correlation(&original, stylized);
         assert!(similar > 0.6, "{style}: scene lost: {similar}");
         for (other, theirs) in &all[..index] {
-            let apart = difference(painting, theirs);
+            let apart = difference(stylized, theirs);
             assert!(apart > 0.02, "{style} looks like {other}: {apart}");
         }
     }
@@ -71,10 +71,10 @@ fn the_paintings_differ_and_the_scene_stays_readable() {
 /// What every cell of 4x4 pixels (the network's stride) has in common: a lattice tied to the stride stays in the mean.
 #[test]
 fn no_grid_of_the_networks_stride() {
-    for (style, painting) in paintings() {
+    for (style, stylized) in stylized_frames() {
         let mut pattern = [[0f32; 4]; 4];
         for (y, x) in (0..HEIGHT / 4).flat_map(|y| (0..WIDTH / 4).map(move |x| (4 * y, 4 * x))) {
-            let at = |i: usize| painting[(y + i / 4) * WIDTH + x + i % 4];
+            let at = |i: usize| stylized[(y + i / 4) * WIDTH + x + i % 4];
             let mean = (0..16).map(at).sum::<f32>() / 16.0;
             (0..16).for_each(|i| pattern[i / 4][i % 4] += (at(i) - mean) / (WIDTH * HEIGHT / 16) as f32);
         }
@@ -98,9 +98,9 @@ fn no_line_along_the_border() {
         ]
     };
     let own = steps(&frame("identity"));
-    for (style, painting) in paintings() {
-        for (painted, own) in steps(&painting).into_iter().zip(own) {
-            assert!((painted - own).abs() < 0.05, "{style}: {:?}, the original's {own:?}", steps(&painting));
+    for (style, stylized) in stylized_frames() {
+        for (stylized, own) in steps(&stylized).into_iter().zip(own) {
+            assert!((stylized - own).abs() < 0.05, "{style}: {:?}, the original's {own:?}", steps(&stylized));
         }
     }
 }
@@ -108,15 +108,15 @@ fn no_line_along_the_border() {
 #[test]
 fn int8_paints_nearly_the_same() {
     for style in styles() {
-        let paint = |precision: &str| frame(&format!("styletransfer style={} precision={precision}", style.name));
-        let apart = difference(&paint("fp32"), &paint("int8")) * 255.0;
-        assert!(apart > 0.02, "{}: no other model painted", style.name);
+        let stylize = |precision: &str| frame(&format!("styletransfer style={} precision={precision}", style.name));
+        let apart = difference(&stylize("fp32"), &stylize("int8")) * 255.0;
+        assert!(apart > 0.02, "{}: no other model stylized", style.name);
         assert!(apart < 2.5, "{}: {apart}/255 apart", style.name);
     }
 }
 
-/// What a generator paints of a picture of waves.
-fn painted(generator: &mut OrtGenerator, (width, height): (usize, usize)) -> Vec<f32> {
+/// What a generator stylizes of a picture of waves.
+fn stylized(generator: &mut OrtGenerator, (width, height): (usize, usize)) -> Vec<f32> {
     let TensorMut::F32(input) = generator.input() else { panic!("not f32") };
     for (i, value) in input.iter_mut().enumerate() {
         let (x, y) = (i % width, i / width % height);
@@ -127,7 +127,7 @@ fn painted(generator: &mut OrtGenerator, (width, height): (usize, usize)) -> Vec
     output.to_vec()
 }
 
-/// Where the model itself halves the light after the tensor that is said to hold the painting.
+/// Where the model itself halves the light after the tensor that is said to hold the stylized frame.
 #[test]
 fn the_elements_own_shuffle_takes_the_place_of_the_models_last_steps() {
     use common::onnx::{Builder, F32, NCHW};
@@ -152,9 +152,9 @@ fn the_elements_own_shuffle_takes_the_place_of_the_models_last_steps() {
         let mut generator = load(said).unwrap();
         generator.bind(size.0, size.1).unwrap();
         for light in [0.5, light] {
-            let painting = painted(&mut generator, size);
+            let stylized = stylized(&mut generator, size);
             let TensorMut::F32(input) = generator.input() else { panic!("not f32") };
-            let worst = painting.iter().zip(&*input).map(|(a, b)| (a - light * b).abs()).fold(0.0, f32::max);
+            let worst = stylized.iter().zip(&*input).map(|(a, b)| (a - light * b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-6, "{said}: off {light} by {worst}");
             generator.fit();
         }
@@ -174,9 +174,9 @@ fn a_session_made_for_one_size_paints_the_same() {
         for size in [(96, 64), (128, 72), (96, 64)] {
             generator.bind(size.0, size.1).unwrap();
             generator.set_style(&weights);
-            let any = painted(&mut generator, size);
+            let any = stylized(&mut generator, size);
             generator.fit();
-            let one = painted(&mut generator, size);
+            let one = stylized(&mut generator, size);
             let worst = any.iter().zip(&one).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-4, "{file} at {size:?}: {worst}");
             let spread = any.iter().fold(f32::MIN, |m, v| m.max(*v)) - any.iter().fold(f32::MAX, |m, v| m.min(*v));

@@ -20,21 +20,21 @@ pub struct Run {
     given: usize,
     shown: u64,
     inferred: u64,
-    carried: u64,
+    warped: u64,
     dropped: u64,
     steps: Vec<String>,
     last_step: String,
     latency: [f64; 2],
-    told: f64,
+    reported: f64,
 }
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Run { governor, fps, given, shown, inferred, carried, dropped, latency: [p50, p95], told, .. } = self;
+        let Run { governor, fps, given, shown, inferred, warped, dropped, latency: [p50, p95], reported, .. } = self;
         write!(
             f,
-            "  live, governor {governor:<4} {fps:5.1} fps; {given} given, {shown} shown ({inferred} painted, {carried} carried), \
-             {dropped} dropped; latency p50 {p50:.0} ms, p95 {p95:.0} ms, told {told:.0} ms; step {} after {:?}",
+            "  live, governor {governor:<4} {fps:5.1} fps; {given} given, {shown} shown ({inferred} stylized, {warped} warped), \
+             {dropped} dropped; latency p50 {p50:.0} ms, p95 {p95:.0} ms, reported {reported:.0} ms; step {} after {:?}",
             self.last_step, self.steps
         )
     }
@@ -92,12 +92,12 @@ pub fn run(setup: &Setup, film: &Film, governor: &'static str, seconds: f64) -> 
         given: count,
         shown,
         inferred: number("inferred"),
-        carried: number("carried"),
+        warped: number("propagated"),
         dropped: count as u64 - shown,
         steps,
         last_step: stats.get("governor-step").unwrap_or_default(),
         latency: [at(0.5), at(0.95)],
-        told: stats.get("latency-ms").unwrap_or_default(),
+        reported: stats.get("latency-ms").unwrap_or_default(),
     })
 }
 

@@ -8,12 +8,12 @@ use gst_base::subclass::base_transform::{GenerateOutputSuccess, InputBuffer, Pre
 use gst_base::subclass::prelude::*;
 use gst_video::{VideoFrameRef, VideoInfo};
 
-use super::error;
-use super::imp::StyleTransfer;
-use super::log::CAT;
-use super::painter::Painter;
-use super::running::lock;
-use super::stage::{FrameControls, Frames};
+use crate::element::error;
+use crate::element::imp::StyleTransfer;
+use crate::element::log::CAT;
+use crate::element::painter::Painter;
+use crate::element::pipeline::{FrameControls, Frames};
+use crate::element::reload::lock;
 use crate::stylizer::{Controls, Pace};
 
 impl StyleTransfer {
@@ -78,15 +78,15 @@ impl StyleTransfer {
         let mut running = lock(&self.running);
         let running = &mut *running;
         let painters = running.painter.iter_mut().chain(running.before.as_mut().map(|before| &mut before.painter));
-        let mut painted = false;
+        let mut stylized = false;
         for painter in painters {
-            if !painted && settings.mix.strength > 0.0 && painter.drain(&shown, controls)? {
+            if !stylized && settings.mix.strength > 0.0 && painter.drain(&shown, controls)? {
                 painter.leave(&mut to);
-                painted = true;
+                stylized = true;
             }
         }
-        if !painted {
-            self.show_original(Frames { next: &shown, shown: &shown }, Some(&mut to), std::time::Instant::now())?;
+        if !stylized {
+            self.pass_through(Frames { next: &shown, shown: &shown }, Some(&mut to), std::time::Instant::now())?;
         }
         drop(to);
         Ok(out)
@@ -101,7 +101,7 @@ impl StyleTransfer {
     fn buffer_like(&self, frame: &gst::Buffer) -> Result<gst::Buffer> {
         match self.parent_prepare_output_buffer(InputBuffer::Readable(frame))? {
             PrepareOutputBufferSuccess::Buffer(out) => Ok(out),
-            PrepareOutputBufferSuccess::InputBuffer => bail!("downstream gave the frame itself to paint in"),
+            PrepareOutputBufferSuccess::InputBuffer => bail!("downstream gave the frame itself to stylize in"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From GStreamer's frames to planar RGB and back: GStreamer's own converter does all colour and size work.
 //!
-//! Comes in: a frame of any raw format. Goes out: planes of red, green and blue (and alpha, carried over), 8 bit for
+//! Comes in: a frame of any raw format. Goes out: planes of red, green and blue (and alpha, propagated over), 8 bit for
 //! 8-bit formats and 12 bit for deeper ones.
 
 use anyhow::{Context, Result, anyhow};
@@ -8,8 +8,8 @@ use gst_video::prelude::*;
 use gst_video::video_frame::Writable;
 use gst_video::{VideoConverter, VideoFormat, VideoFrame, VideoFrameRef, VideoInfo};
 
-use crate::geometry::Size;
-use crate::image::{Image, ImageMut, Sample, Shape};
+use crate::frame::image::{Image, ImageMut, Sample, Shape};
+use crate::frame::size::Size;
 
 /// A readable frame of the element's pads.
 pub type FrameIn<'a> = VideoFrameRef<&'a gst::BufferRef>;

@@ -13,15 +13,15 @@ use gst_base::subclass::prelude::*;
 use gst_video::VideoInfo;
 use gst_video::subclass::prelude::*;
 
-use super::convert::{FrameIn, FrameOut};
-use super::loading::Key;
-use super::log::CAT;
-use super::running::{Running, lock};
-use super::settings::Settings;
-use super::stage::Frames;
-use super::stats::Stats;
-use super::{error, properties};
-use crate::watchdog::Watchdog;
+use crate::element::convert::{FrameIn, FrameOut};
+use crate::element::loading::Key;
+use crate::element::log::CAT;
+use crate::element::pipeline::Frames;
+use crate::element::reload::{Running, lock};
+use crate::element::settings::Settings;
+use crate::element::stats::Stats;
+use crate::element::{error, properties};
+use crate::schedule::watchdog::Watchdog;
 
 /// Smallest and largest side of a frame.
 const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
@@ -29,7 +29,7 @@ const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
 /// One inference that takes longer is told on the bus.
 const TOO_LONG: Duration = Duration::from_secs(2);
 
-/// The element. Only `running` is held while a frame is painted; with it the others may be locked for a moment, and none
+/// The element. Only `running` is held while a frame is stylized; with it the others may be locked for a moment, and none
 /// is locked inside of another one.
 #[derive(Default)]
 pub struct StyleTransfer {
@@ -52,7 +52,7 @@ pub struct StyleTransfer {
 impl StyleTransfer {
     fn watch(&self) {
         let element = self.obj().downgrade();
-        let bark = move || {
+        let on_overdue = move || {
             if let Some(element) = element.upgrade() {
                 error::warn(
                     &element,
@@ -60,7 +60,7 @@ impl StyleTransfer {
                 );
             }
         };
-        *lock(&self.watchdog) = Some(Watchdog::new(TOO_LONG, bark));
+        *lock(&self.watchdog) = Some(Watchdog::new(TOO_LONG, on_overdue));
     }
 
     /// Calls the generator while the watchdog looks on.
@@ -76,7 +76,7 @@ impl StyleTransfer {
         let settings = self.settings();
         let (mut painter, postponed) = self.load(&settings, settings.provider_wait)?;
         // A live source will not wait for its caps to be taken up.
-        painter.warm_up();
+        painter.prepare_style();
         lock(&self.stats).configured(painter.stylizer().generator().provider(), (0, 0));
         let (revisions, source) = (settings.revisions, settings.source().ok());
         let key =
@@ -103,7 +103,7 @@ impl StyleTransfer {
 #[glib::object_subclass]
 impl ObjectSubclass for StyleTransfer {
     const NAME: &'static str = "GstStyleTransfer";
-    type Type = super::StyleTransfer;
+    type Type = crate::element::StyleTransfer;
     type ParentType = gst_video::VideoFilter;
 }
 
@@ -133,7 +133,7 @@ impl ElementImpl for StyleTransfer {
             gst::subclass::ElementMetadata::new(
                 "Style transfer",
                 "Filter/Effect/Video",
-                "Repaints video frames with an ONNX style generator",
+                "Stylizes video frames with an ONNX style generator",
                 env!("CARGO_PKG_NAME"),
             )
         });
@@ -253,7 +253,7 @@ impl BaseTransformImpl for StyleTransfer {
         _meta: gst::MetaRef<'a, gst::Meta>,
         _inbuf: &'a gst::BufferRef,
     ) -> bool {
-        // Size, format and timing stay: whatever describes the input frame describes the painted one.
+        // Size, format and timing stay: whatever describes the input frame describes the stylized one.
         true
     }
 }

@@ -1,6 +1,6 @@
-//! Loading a generator: at the start, and on a thread beside the one that paints.
+//! Loading a generator: at the start, and on a thread beside the one that stylizes.
 //!
-//! Comes in: the settings. Goes out: a painter that goes by them, bound to the frames' size and rehearsed.
+//! Comes in: the settings. Goes out: a pipeline that goes by them, bound to the frames' size and warmed up.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -11,28 +11,28 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_video::VideoInfo;
 
-use super::error;
-use super::imp::StyleTransfer;
-use super::log::CAT;
-use super::painter::Painter;
-use super::settings::Settings;
-use crate::geometry::InferenceSize;
+use crate::element::error;
+use crate::element::imp::StyleTransfer;
+use crate::element::log::CAT;
+use crate::element::painter::Painter;
+use crate::element::settings::Settings;
+use crate::frame::size::InferenceSize;
 use crate::inference::config::ModelSource;
-use crate::inference::provider::Precision;
+use crate::inference::providers::Precision;
 use crate::inference::session::OrtGenerator;
 use crate::inference::{Generator, Refusal};
 use crate::stylizer::Stylizer;
 
-/// What a painter was loaded for. Another key needs another painter.
+/// What a pipeline was loaded for. Another key needs another pipeline.
 #[derive(Clone, PartialEq, Default)]
 pub struct Key {
-    /// [`super::settings::Revisions::model`].
+    /// [`crate::element::settings::Revisions::model`].
     pub model: u64,
-    /// [`super::settings::Revisions::size`].
+    /// [`crate::element::settings::Revisions::size`].
     pub size: u64,
     /// How often caps were negotiated.
     pub caps: u64,
-    /// How much smaller the governor wants paintings.
+    /// How much smaller the governor wants stylized frames.
     pub divisor: u32,
     /// The model; `None` for settings that name none.
     pub source: Option<ModelSource>,
@@ -40,7 +40,7 @@ pub struct Key {
     pub waited: bool,
 }
 
-/// A painter on its way.
+/// A pipeline on its way.
 pub struct Loading {
     /// What it is for.
     pub key: Key,
@@ -55,7 +55,7 @@ impl Loading {
         self.thread.is_finished()
     }
 
-    /// Waits for the painter.
+    /// Waits for the pipeline.
     ///
     /// # Errors
     /// Why there is none.
@@ -97,12 +97,12 @@ impl StyleTransfer {
                         for) and computes in fp32";
             error::warn(&self.obj(), text);
         }
-        self.tell_refusals(&mut painter);
+        self.post_refusals(&mut painter);
         Ok((painter, postponed))
     }
 
     /// The library was built for these providers: whoever installed it expects them to be used.
-    fn tell_refusals(&self, painter: &mut Painter) {
+    fn post_refusals(&self, painter: &mut Painter) {
         let refusals = painter.take_refusals();
         let provider = painter.stylizer().generator().provider();
         for Refusal { provider: refused, reason } in refusals {
@@ -112,7 +112,7 @@ impl StyleTransfer {
         }
     }
 
-    /// Makes a painter ready for frames of `info`, at 1/`divisor` of the size that the settings name.
+    /// Makes a pipeline ready for frames of `info`, at 1/`divisor` of the size that the settings name.
     pub(super) fn negotiate(
         &self,
         painter: &mut Painter,
@@ -125,9 +125,9 @@ impl StyleTransfer {
             wish = InferenceSize::Scale(1.0 / f64::from(divisor));
         }
         painter.negotiate(info, wish)?;
-        self.tell_refusals(painter);
+        self.post_refusals(painter);
         let (size, provider) = (painter.size(), painter.stylizer().generator().provider());
-        gst::info!(CAT, imp = self, "painting at {}x{} on '{provider}'", size.0, size.1);
+        gst::info!(CAT, imp = self, "stylized frame at {}x{} on '{provider}'", size.0, size.1);
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl StyleTransfer {
             let (mut painter, _) = this.load(&theirs, waits)?;
             this.negotiate(&mut painter, &info, &theirs, divisor)?;
             painter.fit();
-            painter.rehearse()?;
+            painter.warm_up()?;
             drop(stale);
             Ok(painter)
         };

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::log::{Level, set_sink};
+use crate::inference::log::{Level, set_sink};
 
 /// The element's own category.
 pub static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

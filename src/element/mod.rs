@@ -1,12 +1,12 @@
 //! The GStreamer element `styletransfer`: the only folder that names GStreamer.
 //!
-//! Comes in: buffers, caps, events, properties. Goes out: buffers with the painting, messages on the bus.
+//! Comes in: buffers, caps, events, properties. Goes out: buffers with the stylized frame, messages on the bus.
 //!
 //! ```text
 //! gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! videoconvert ! styletransfer ! videoconvert ! autovideosink
 //! ```
 //!
-//! Interlaced video is refused in caps, because a painting of two interleaved moments is of no use: put `deinterlace`
+//! Interlaced video is refused in caps, because a stylized frame of two interleaved moments is of no use: put `deinterlace`
 //! in front.
 
 use gst::glib;
@@ -16,17 +16,15 @@ mod behind;
 mod convert;
 mod error;
 mod imp;
-mod latency;
 mod loading;
 mod log;
-mod pace;
 mod painter;
+mod pipeline;
 mod properties;
 mod provider_wait;
-mod running;
+mod reload;
 mod settings;
 mod showing;
-mod stage;
 mod stats;
 
 glib::wrapper! {

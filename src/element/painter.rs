@@ -1,20 +1,20 @@
 //! A loaded model with everything that a frame of the negotiated format needs.
 //!
-//! Comes in: a frame. Goes out: the painted frame. Holds the stylizer and its stage.
+//! Comes in: a frame. Goes out: the stylized frame. Holds the stylizer and its stage.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use gst_video::VideoInfo;
 
-use super::convert::{Depth, FrameIn, FrameOut};
-use super::stage::{FrameControls, Frames, Stage};
-use crate::geometry::InferenceSize;
+use crate::element::convert::{Depth, FrameIn, FrameOut};
+use crate::element::pipeline::{FrameControls, Frames, Stage};
+use crate::frame::size::InferenceSize;
 use crate::inference::Refusal;
 use crate::style::StyleMix;
 use crate::stylizer::{Outcome, Stylizer};
 
-/// Paints frames of one format and size.
+/// Stylizes frames of one format and size.
 pub struct Painter {
     stylizer: Stylizer,
     stage: Option<Stage>,
@@ -32,14 +32,14 @@ macro_rules! by_depth {
 }
 
 impl Painter {
-    /// A painter around a loaded model; [`Painter::negotiate`] comes next.
+    /// A pipeline around a loaded model; [`Painter::negotiate`] comes next.
     pub fn new(stylizer: Stylizer) -> Self {
         Self { stylizer, stage: None, size: (0, 0) }
     }
 
-    /// See [`crate::inference::Generator::warm_up`].
-    pub fn warm_up(&mut self) {
-        self.stylizer.warm_up();
+    /// See [`crate::inference::Generator::prepare_style`].
+    pub fn prepare_style(&mut self) {
+        self.stylizer.prepare_style();
     }
 
     /// See [`crate::inference::Generator::fit`].
@@ -84,8 +84,8 @@ impl Painter {
     ///
     /// # Errors
     /// The runtime's.
-    pub fn rehearse(&mut self) -> Result<Duration> {
-        self.stylizer.rehearse()
+    pub fn warm_up(&mut self) -> Result<Duration> {
+        self.stylizer.warm_up()
     }
 
     /// Chooses the style; see [`Stylizer::set_style`].
@@ -96,45 +96,45 @@ impl Painter {
         self.stylizer.set_style(mix, fade)
     }
 
-    /// See [`Stylizer::follow_on`].
-    pub fn follow_on(&mut self, other: &mut Painter) {
-        self.stylizer.follow_on(&mut other.stylizer);
+    /// See [`Stylizer::continue_from`].
+    pub fn continue_from(&mut self, other: &mut Painter) {
+        self.stylizer.continue_from(&mut other.stylizer);
     }
 
-    /// Forgets what was painted before.
+    /// Forgets what was stylized before.
     pub fn reset(&mut self) {
         self.stylizer.reset();
     }
 
-    /// Paints a frame; [`Painter::leave`] gives what there is to show.
+    /// Stylizes a frame; [`Painter::leave`] gives what there is to show.
     ///
     /// # Errors
     /// Nothing negotiated, or the runtime's error.
-    pub fn paint(&mut self, frames: Frames, controls: FrameControls) -> Result<Outcome> {
+    pub fn stylize(&mut self, frames: Frames, controls: FrameControls) -> Result<Outcome> {
         let Some(stage) = &mut self.stage else { bail!("a frame came before its caps") };
-        by_depth!(stage, paint(&mut self.stylizer, frames, controls))
+        by_depth!(stage, stylize(&mut self.stylizer, frames, controls))
     }
 
-    /// With lookahead: paints the frame that was held; false if there is none.
+    /// With lookahead: stylizes the frame that was held; false if there is none.
     ///
     /// # Errors
-    /// As [`Painter::paint`].
+    /// As [`Painter::stylize`].
     pub fn drain(&mut self, held: &FrameIn, controls: FrameControls) -> Result<bool> {
         let Some(stage) = &mut self.stage else { return Ok(false) };
         by_depth!(stage, drain(&mut self.stylizer, held, controls))
     }
 
-    /// Fades from what another painter of the same format has painted: `share` is this one's.
+    /// Fades from what another pipeline of the same format has stylized: `share` is this one's.
     ///
     /// # Errors
-    /// One of them has painted nothing.
+    /// One of them has stylized nothing.
     pub fn fade_from(&mut self, other: &Painter, share: f32) -> Result<()> {
         let before = other.stage.as_ref().context("nothing to fade from")?;
         let Some(stage) = &mut self.stage else { bail!("a frame came before its caps") };
         by_depth!(stage, fade_from(before.result(), share))
     }
 
-    /// What was painted, into a pad's frame.
+    /// What was stylized, into a pad's frame.
     pub fn leave(&self, to: &mut FrameOut) {
         if let Some(stage) = &self.stage {
             stage.leave(to);

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-use super::settings::{GovernorSetting, OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
-use crate::inference::provider::PROVIDERS;
-use crate::model::hints::key;
+use crate::element::settings::{GovernorSetting, OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
+use crate::inference::providers::PROVIDERS;
+use crate::model::metadata::key;
 
 /// What a change of a property makes necessary.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ static PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
 });
 
 fn model_properties() -> Vec<Property> {
-    let styles: Vec<_> = crate::model::embedded::styles().map(|s| s.name).collect();
+    let styles: Vec<_> = crate::model::built_in::styles().map(|s| s.name).collect();
     vec![
         text!(
             Model,
@@ -126,11 +126,11 @@ fn frame_properties() -> Vec<Property> {
         builder.default_value(default).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()
     };
     vec![
-        property!(Frame, strength: f64, share("strength", "Strength", "Share of the painting in the picture; 0 passes frames on without inference", defaults.strength)),
+        property!(Frame, strength: f64, share("strength", "Strength", "Share of the stylized frame in the picture; 0 passes frames on without inference", defaults.strength)),
         property!(Frame, preserve_color: bool, glib::ParamSpecBoolean::builder("preserve-color")
-            .nick("Preserve color").blurb("Keep the colours of the original and take only the lightness of the painting")
+            .nick("Preserve color").blurb("Keep the colours of the original and take only the lightness of the stylized frame")
             .default_value(defaults.preserve_color).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()),
-        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Strength against flicker: share of earlier frames in the painting; 0 is off", defaults.temporal_smoothing)),
+        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Strength against flicker: share of earlier frames in the stylized frame; 0 is off", defaults.temporal_smoothing)),
         property!(Frame, temporal_method: TemporalMethod, glib::ParamSpecEnum::builder_with_default("temporal-method", defaults.temporal_method)
             .nick("Temporal method").blurb("How earlier frames are used").flags(NOW).build()),
         text!(
@@ -138,7 +138,7 @@ fn frame_properties() -> Vec<Property> {
             inference_size,
             "inference-size",
             "Inference size",
-            "Size to paint at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor (0.5, 1/3), both keeping the proportions"
+            "Size to stylize at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor (0.5, 1/3), both keeping the proportions"
         ),
     ]
 }
@@ -147,12 +147,12 @@ fn pace_properties() -> Vec<Property> {
     let defaults = Settings::default();
     vec![
         property!(Frame, governor: GovernorSetting, glib::ParamSpecEnum::builder_with_default("governor", defaults.governor)
-            .nick("Governor").blurb("Whether smaller paintings and carried frames may hold the frame rate").flags(NOW).build()),
+            .nick("Governor").blurb("Whether smaller stylized frames and propagated frames may hold the frame rate").flags(NOW).build()),
         property!(Frame, target_fps: f64, glib::ParamSpecDouble::builder("target-fps").nick("Target frame rate")
             .blurb("Frames per second that the governor holds; 0: those of the caps").minimum(0.0).maximum(1000.0)
             .default_value(defaults.target_fps).flags(NOW).build()),
         property!(Frame, inference_interval: u32, glib::ParamSpecUInt::builder("inference-interval").nick("Inference interval")
-            .blurb("One frame of so many is painted, the others are carried along the motion; 1: every one is painted")
+            .blurb("One frame of so many is stylized, the others are propagated along the motion; 1: every one is stylized")
             .minimum(1).maximum(8).default_value(defaults.inference_interval).flags(NOW).build()),
         property!(Frame, lookahead: u32, glib::ParamSpecUInt::builder("lookahead").nick("Lookahead")
             .blurb("Frames that wait for the next one, which then helps against flicker too: later by as many frames")
@@ -255,7 +255,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
             .blurb(
-                "Frames (in, out, inferred, carried, original, dropped), rate, milliseconds (mean and percentiles) of the stages, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size, the governor's step, latency",
+                "Frames (in, out, inferred, propagated, original, dropped), rate, milliseconds (mean and percentiles) of the stages, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size, the governor's step, latency",
             )
             .read_only()
             .build(),

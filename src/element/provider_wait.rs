@@ -5,7 +5,7 @@
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo};
 
-use crate::inference::provider::slow::{self, End};
+use crate::inference::providers::slow::{self, End};
 
 /// The element in a harness that feeds it grey frames, with a bus.
 struct Play {
@@ -41,9 +41,9 @@ impl Play {
         self.frames += 1;
         let mut buffer = gst::Buffer::from_slice(vec![99u8; (self.width * 3 * 48) as usize]);
         buffer.get_mut().unwrap().set_pts(time);
-        let painted = self.harness.push_and_pull(buffer).unwrap();
-        assert_eq!(painted.pts(), Some(time));
-        painted.map_readable().unwrap().to_vec()
+        let stylized = self.harness.push_and_pull(buffer).unwrap();
+        assert_eq!(stylized.pts(), Some(time));
+        stylized.map_readable().unwrap().to_vec()
     }
 
     fn provider(&self) -> String {
@@ -59,7 +59,7 @@ impl Play {
     }
 
     /// What was told of the provider, and the warnings.
-    fn told(&self) -> (Vec<(gst::ProgressType, String)>, Vec<String>) {
+    fn reported(&self) -> (Vec<(gst::ProgressType, String)>, Vec<String>) {
         let (mut progress, mut warnings) = (vec![], vec![]);
         while let Some(message) = self.bus.pop() {
             match message.view() {
@@ -78,8 +78,8 @@ impl Play {
 
 type Told = [(gst::ProgressType, String)];
 
-fn kinds(told: &Told) -> Vec<gst::ProgressType> {
-    told.iter().map(|(kind, _)| *kind).collect()
+fn kinds(reported: &Told) -> Vec<gst::ProgressType> {
+    reported.iter().map(|(kind, _)| *kind).collect()
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn frames_flow_at_once_and_the_provider_takes_over_when_it_is_ready() {
     let meanwhile = play.provider();
     assert_ne!(meanwhile, slow::NAME);
     let before: Vec<_> = (0..10).map(|_| play.frame()).collect();
-    assert!(before[0].iter().any(|v| *v != 99), "it is painted, not passed through");
+    assert!(before[0].iter().any(|v| *v != 99), "it is stylized, not passed through");
     assert_eq!(play.provider(), meanwhile);
-    let (progress, _) = play.told();
+    let (progress, _) = play.reported();
     assert_eq!(kinds(&progress), [gst::ProgressType::Start]);
     assert_eq!(progress[0].1, format!("preparing 'slow'; '{meanwhile}' computes meanwhile"));
     slow::end(End::Ready);
@@ -99,7 +99,7 @@ fn frames_flow_at_once_and_the_provider_takes_over_when_it_is_ready() {
     let frames = play.frames;
     let stats: gst::Structure = play.element.property("stats");
     assert_eq!((stats.get("frames-in"), stats.get("inferred")), (Ok(frames), Ok(frames)), "none is lost");
-    let (progress, warnings) = play.told();
+    let (progress, warnings) = play.reported();
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(kinds(&progress), [gst::ProgressType::Complete], "{progress:?}");
     assert!(progress[0].1.starts_with("'slow' is ready"), "{progress:?}");
@@ -111,17 +111,17 @@ fn a_provider_that_cannot_be_had_after_all_leaves_the_other_at_work() {
     let meanwhile = play.provider();
     play.frame();
     slow::end(End::Impossible);
-    let mut told = (vec![], vec![]);
+    let mut reported = (vec![], vec![]);
     play.frames_until(|play| {
-        let (progress, warnings) = play.told();
-        told.0.extend(progress);
-        told.1.extend(warnings);
-        !told.1.is_empty()
+        let (progress, warnings) = play.reported();
+        reported.0.extend(progress);
+        reported.1.extend(warnings);
+        !reported.1.is_empty()
     });
     (0..5).for_each(|_| drop(play.frame()));
     assert_eq!(play.provider(), meanwhile);
-    assert_eq!(kinds(&told.0), [gst::ProgressType::Start, gst::ProgressType::Error], "{told:?}");
-    assert!(told.1.len() == 1 && told.1[0].contains("'slow'"), "the warning names it: {told:?}");
+    assert_eq!(kinds(&reported.0), [gst::ProgressType::Start, gst::ProgressType::Error], "{reported:?}");
+    assert!(reported.1.len() == 1 && reported.1[0].contains("'slow'"), "the warning names it: {reported:?}");
     assert_eq!(slow::begun(), 1, "it is not tried with every frame");
 }
 
@@ -137,7 +137,7 @@ fn with_provider_wait_the_first_frame_is_its_own() {
     opener.join().unwrap();
     play.frame();
     assert_eq!(play.provider(), slow::NAME);
-    assert_eq!(play.told().0, [], "nobody computes meanwhile");
+    assert_eq!(play.reported().0, [], "nobody computes meanwhile");
 }
 
 #[test]

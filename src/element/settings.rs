@@ -7,12 +7,13 @@ use anyhow::{Context, Result, ensure};
 use gst::glib;
 use ort::session::builder::GraphOptimizationLevel;
 
-use crate::geometry::InferenceSize;
+use crate::frame::mix::Mix;
+use crate::frame::size::InferenceSize;
 use crate::inference::config::{AUTO, ModelSource, SessionConfig};
-use crate::inference::provider::Precision;
-use crate::mix::Mix;
-use crate::model::embedded;
-use crate::model::hints::Hints;
+use crate::inference::providers::Precision;
+use crate::model::built_in;
+use crate::model::metadata::Hints;
+use crate::schedule::pace::{Governing, PaceSettings};
 use crate::style::StyleMix;
 use crate::temporal::stabilizer::{Method, Smoothing};
 
@@ -28,7 +29,7 @@ pub enum TemporalMethod {
     #[enum_value(name = "Exponential average with earlier frames", nick = "average")]
     Average,
     /// See [`Method::Motion`].
-    #[enum_value(name = "Average along the motion, where it can be trusted", nick = "motion")]
+    #[enum_value(name = "Average along the motion, where it can be relied on", nick = "motion")]
     Motion,
 }
 
@@ -40,10 +41,10 @@ pub enum GovernorSetting {
     /// As `auto` where the source is live, else as `off`.
     #[enum_value(name = "Hold the frame rate of live sources", nick = "live")]
     Live,
-    /// Every frame is painted at the size and interval that are set.
+    /// Every frame is stylized at the size and interval that are set.
     #[enum_value(name = "Paint every frame, however long it takes", nick = "off")]
     Off,
-    /// Smaller paintings and carried frames, as far as needed.
+    /// Smaller stylized frames and propagated frames, as far as needed.
     #[enum_value(name = "Hold the frame rate of every source", nick = "auto")]
     Auto,
 }
@@ -110,8 +111,8 @@ pub struct Settings {
     pub stats_interval: u32,
     pub temporal_smoothing: f64,
     pub temporal_method: TemporalMethod,
-    /// The contract overrides, in the order of [`crate::model::hints::key::ALL`].
-    pub overrides: [String; crate::model::hints::key::ALL.len()],
+    /// The contract overrides, in the order of [`crate::model::metadata::key::ALL`].
+    pub overrides: [String; crate::model::metadata::key::ALL.len()],
     pub revisions: Revisions,
 }
 
@@ -122,14 +123,8 @@ pub struct FrameSettings {
     pub mix: Mix,
     /// What the history is used for.
     pub smoothing: Smoothing,
-    /// Whether the frame rate is held.
-    pub governor: GovernorSetting,
-    /// At how many frames per second; 0: those of the caps.
-    pub target_fps: f64,
-    /// One frame of so many is painted.
-    pub interval: u32,
-    /// Whether the size to paint at is set by hand.
-    pub has_size: bool,
+    /// How often and how large inference runs.
+    pub pace: PaceSettings,
     /// Time between messages with statistics; zero: none.
     pub stats_interval: Duration,
     /// Which changes there were so far.
@@ -185,7 +180,7 @@ impl Settings {
     pub fn source(&self) -> Result<ModelSource> {
         match path(&self.model_file) {
             Some(file) => Ok(ModelSource::File(file)),
-            None => Ok(ModelSource::Embedded(embedded::find(self.style_mix()?.names()).context("property 'style'")?)),
+            None => Ok(ModelSource::Embedded(built_in::find(self.style_mix()?.names()).context("property 'style'")?)),
         }
     }
 
@@ -195,7 +190,7 @@ impl Settings {
     /// A contract override that cannot be read, by property; a cache folder that is none.
     pub fn session_config(&self, plugin_folder: Option<PathBuf>) -> Result<SessionConfig> {
         let mut overrides = Hints::default();
-        for (name, text) in crate::model::hints::key::ALL.iter().zip(&self.overrides) {
+        for (name, text) in crate::model::metadata::key::ALL.iter().zip(&self.overrides) {
             overrides.set(name, text).context("property")?;
         }
         let cache = path(&self.model_cache_dir);
@@ -240,7 +235,7 @@ impl Settings {
         Duration::from_millis(self.style_fade.into())
     }
 
-    /// The size to paint at.
+    /// The size to stylize at.
     ///
     /// # Errors
     /// A text that is no size.
@@ -253,12 +248,22 @@ impl Settings {
         FrameSettings {
             mix: Mix { strength: self.strength as f32, preserve_color: self.preserve_color },
             smoothing: self.smoothing(),
-            governor: self.governor,
+            pace: self.pace(),
+            stats_interval: Duration::from_millis(self.stats_interval.into()),
+            revisions: self.revisions,
+        }
+    }
+
+    fn pace(&self) -> PaceSettings {
+        PaceSettings {
+            governor: match self.governor {
+                GovernorSetting::Live => Governing::Live,
+                GovernorSetting::Off => Governing::Off,
+                GovernorSetting::Auto => Governing::Auto,
+            },
             target_fps: self.target_fps,
             interval: self.inference_interval,
             has_size: self.inference_size.trim() != "0",
-            stats_interval: Duration::from_millis(self.stats_interval.into()),
-            revisions: self.revisions,
         }
     }
 

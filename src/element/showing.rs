@@ -9,15 +9,15 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_video::{VideoFrameExt, VideoInfo};
 
-use super::convert::FrameOut;
-use super::imp::StyleTransfer;
-use super::loading::Key;
-use super::painter::Painter;
-use super::running::{Running, lock};
-use super::settings::FrameSettings;
-use super::stage::{FrameControls, Frames};
-use super::stats::Shown;
-use crate::governor::ladder;
+use crate::element::convert::FrameOut;
+use crate::element::imp::StyleTransfer;
+use crate::element::loading::Key;
+use crate::element::painter::Painter;
+use crate::element::pipeline::{FrameControls, Frames};
+use crate::element::reload::{Running, lock};
+use crate::element::settings::FrameSettings;
+use crate::element::stats::Shown;
+use crate::schedule::governor::ladder;
 use crate::stylizer::{Controls, Outcome, Pace};
 
 /// What conversion, motion and blend take for each pixel, until it is measured.
@@ -34,22 +34,22 @@ impl StyleTransfer {
         let settings = self.settings();
         let mut running = lock(&self.running);
         let running = &mut *running;
-        running.pacer.negotiated(info);
+        running.pacer.negotiated((info.width() as usize, info.height() as usize), frame_rate(info));
         running.before = None;
         let live = running.pacer.is_live(|| self.source_is_live());
         let frame = settings.of_frame();
         let painter = running.painter.as_mut().context("no model is loaded")?;
-        let governs = running.pacer.governs(&frame) && !frame.has_size;
+        let governs = running.pacer.governs(&frame.pace) && !frame.pace.has_size;
         // How long a frame takes is found at the smallest size, where it takes least.
         let smallest = ladder(info.width() as usize, info.height() as usize).last().map_or(1, |step| step.divisor);
         let mut divisor = if governs { smallest } else { 1 };
         self.negotiate(painter, info, &settings, divisor)?;
-        let mut rehearsed = painter.rehearse()?;
+        let mut warmed_up = painter.warm_up()?;
         if governs {
-            divisor = running.pacer.begin(&frame, rehearsed * smallest.pow(2)).divisor;
+            divisor = running.pacer.begin(&frame.pace, warmed_up * smallest.pow(2)).divisor;
             if divisor != smallest {
                 self.negotiate(painter, info, &settings, divisor)?;
-                rehearsed = painter.rehearse()?;
+                warmed_up = painter.warm_up()?;
             }
         }
         if !live {
@@ -60,13 +60,13 @@ impl StyleTransfer {
         let caps = running.wanted.caps;
         running.key = Key { caps, size: settings.revisions.size, divisor, ..running.key.clone() };
         let pixels = info.width() * info.height();
-        running.pacer.latency.start(rehearsed + BESIDE * pixels);
-        self.tell_latency(running);
+        running.pacer.latency.start(warmed_up + BESIDE * pixels);
+        self.report_latency(running);
         self.configured(running);
         Ok(())
     }
 
-    /// Shows a frame in `to`: painted, carried, or as it came. With `lookahead` the first frame has nothing to show yet.
+    /// Shows a frame in `to`: stylized, propagated, or as it came. With `lookahead` the first frame has nothing to show yet.
     ///
     /// # Errors
     /// What would be wrong with every frame: none negotiated, or memory of another size.
@@ -77,11 +77,11 @@ impl StyleTransfer {
         let running = &mut *running;
         if settings.mix.strength <= 0.0 {
             running.reset();
-            return self.show_original(frames, to, started);
+            return self.pass_through(frames, to, started);
         }
         running.pacer.is_live(|| self.source_is_live());
         let late = self.is_late(frames);
-        let plan = running.pacer.plan(&settings, late);
+        let plan = running.pacer.plan(&settings.pace, late);
         self.catch_up(running, &settings, plan.divisor);
         let time = frames.next.buffer().pts().map(Duration::from);
         let last = std::mem::replace(&mut running.last, time);
@@ -90,16 +90,16 @@ impl StyleTransfer {
         }
         let stylizer = Controls { smoothing: settings.smoothing, time, pace: plan.pace, lookahead };
         let controls = FrameControls { mix: settings.mix, stylizer };
-        match self.watched(|| paint(running, frames, controls)) {
-            Ok(Some(painted)) => {
-                if let (Some(painter), Some(to)) = (painted.by(running), to) {
+        match self.watched(|| stylize(running, frames, controls)) {
+            Ok(Some(stylized)) => {
+                if let (Some(painter), Some(to)) = (stylized.by(running), to) {
                     painter.leave(to);
                 }
-                running.pacer.done(matches!(painted.how, Shown::Inferred(_)));
-                self.account(running, &settings, painted.how, started, late);
+                running.pacer.done(matches!(stylized.how, Shown::Inferred(_)));
+                self.account(running, &settings, stylized.how, started, late);
                 Ok(())
             }
-            Ok(None) => self.show_original(frames, to, started),
+            Ok(None) => self.pass_through(frames, to, started),
             Err(problem) => {
                 running.complaints.warn(&self.obj(), &format!("frames are shown as they came: {problem:#}"));
                 self.rescue(running, frames, to, controls)
@@ -107,7 +107,7 @@ impl StyleTransfer {
         }
     }
 
-    /// What there is to show when the model has failed: with lookahead the frame before may be painted, else the original.
+    /// What there is to show when the model has failed: with lookahead the frame before may be stylized, else the original.
     fn rescue(
         &self,
         running: &mut Running,
@@ -120,16 +120,16 @@ impl StyleTransfer {
         let drained = controls.stylizer.lookahead && painter.drain(frames.shown, controls).unwrap_or(false);
         match to {
             Some(to) if drained => painter.leave(to),
-            to => self.show_original(frames, to, started)?,
+            to => self.pass_through(frames, to, started)?,
         }
         running.reset();
         Ok(())
     }
 
-    pub(super) fn show_original(&self, frames: Frames, to: Option<&mut FrameOut>, started: Instant) -> Result<()> {
+    pub(super) fn pass_through(&self, frames: Frames, to: Option<&mut FrameOut>, started: Instant) -> Result<()> {
         if let Some(to) = to {
             frames.shown.copy(to)?;
-            lock(&self.stats).shown(Shown::Original, started.elapsed(), Duration::ZERO);
+            lock(&self.stats).shown(Shown::Passthrough, started.elapsed(), Duration::ZERO);
         }
         Ok(())
     }
@@ -138,26 +138,26 @@ impl StyleTransfer {
     fn account(&self, running: &mut Running, settings: &FrameSettings, how: Shown, started: Instant, late: bool) {
         let took = started.elapsed();
         let report = running.painter.as_ref().map(|p| p.stylizer().temporal_report());
-        let steadies = !settings.smoothing.is_off();
+        let stabilizes = !settings.smoothing.is_off();
         {
             let mut stats = lock(&self.stats);
             stats.shown(how, took, report.map_or(Duration::ZERO, |r| r.blend));
-            if let Some(report) = report.filter(|_| steadies) {
-                stats.steadied(report);
+            if let Some(report) = report.filter(|_| stabilizes) {
+                stats.stabilized(report);
             }
         }
-        if let Some(step) = running.pacer.took(took, late, settings) {
+        if let Some(step) = running.pacer.took(took, late, &settings.pace) {
             let structure = gst::Structure::builder("styletransfer-governor")
                 .field("step", format!("1/{}@{}", step.divisor, step.interval))
                 .field("divisor", step.divisor)
                 .field("interval", step.interval)
                 .field("frame-ms", took.as_secs_f64() * 1e3)
                 .build();
-            gst::info!(super::log::CAT, imp = self, "{structure}");
+            gst::info!(crate::element::log::CAT, imp = self, "{structure}");
             self.post(structure);
         }
         running.pacer.latency.frame(took, Duration::from_nanos(self.late.swap(0, Ordering::Relaxed)));
-        self.tell_latency(running);
+        self.report_latency(running);
         self.hurries.store(running.pacer.step().is_some(), Ordering::Relaxed);
         let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
         lock(&self.stats).governed(running.pacer.step(), latency);
@@ -167,14 +167,14 @@ impl StyleTransfer {
     }
 
     /// Posts a message when what frames take, or whether they wait for the next one, has changed.
-    fn tell_latency(&self, running: &Running) {
+    fn report_latency(&self, running: &Running) {
         let waiting = if lock(&self.settings).lookahead > 0 && !running.is_recurrent() {
             running.pacer.frame_time()
         } else {
             Duration::ZERO
         };
-        let told = (running.pacer.latency.told() + waiting).as_nanos() as u64;
-        if self.latency.swap(told, Ordering::Relaxed) != told {
+        let reported = (running.pacer.latency.reported() + waiting).as_nanos() as u64;
+        if self.latency.swap(reported, Ordering::Relaxed) != reported {
             let element = self.obj();
             // Without a bus nobody wants to know.
             let _ = element.post_message(gst::message::Latency::builder().src(&*element).build());
@@ -207,20 +207,26 @@ impl StyleTransfer {
     }
 }
 
+/// Frames per second by the caps; 0 for a varying rate.
+fn frame_rate(info: &VideoInfo) -> f64 {
+    let fps = info.fps();
+    if fps.denom() > 0 { f64::from(fps.numer()) / f64::from(fps.denom()) } else { 0.0 }
+}
+
 /// Whether a gap in the stream is that of a few frames left out, as a leaky queue does: the scene goes on.
 fn goes_on(last: Option<Duration>, time: Option<Duration>) -> bool {
     let gap = time.zip(last).and_then(|(time, last)| time.checked_sub(last));
     gap.is_some_and(|gap| !gap.is_zero() && gap < SHORT_GAP)
 }
 
-/// A frame that was painted.
-struct Painted {
+/// A frame that was stylized.
+struct Stylized {
     how: Shown,
-    /// Whether the painter before has it: with lookahead the new one is a frame behind.
+    /// Whether the pipeline before has it: with lookahead the new one is a frame behind.
     old: bool,
 }
 
-impl Painted {
+impl Stylized {
     fn by<'a>(&self, running: &'a Running) -> Option<&'a Painter> {
         match self.old {
             true => running.before.as_ref().map(|before| &before.painter),
@@ -229,17 +235,17 @@ impl Painted {
     }
 }
 
-/// Paints with what is running, and with what was running before while that fades out. `None`: nothing to show yet.
-fn paint(running: &mut Running, frames: Frames, controls: FrameControls) -> Result<Option<Painted>> {
+/// Stylizes with what is running, and with what was running before while that fades out. `None`: nothing to show yet.
+fn stylize(running: &mut Running, frames: Frames, controls: FrameControls) -> Result<Option<Stylized>> {
     let old = running.before.as_mut().and_then(|before| {
-        // The old painting is carried along: two inferences a frame would be late.
-        let controls = FrameControls { stylizer: Controls { pace: Pace::Carry, ..controls.stylizer }, ..controls };
-        shown(before.painter.paint(frames, controls).ok()?)
+        // The old stylized frame is propagated along: two inferences a frame would be late.
+        let controls = FrameControls { stylizer: Controls { pace: Pace::Propagate, ..controls.stylizer }, ..controls };
+        shown(before.painter.stylize(frames, controls).ok()?)
     });
     let painter = running.painter.as_mut().context("no model is loaded")?;
-    let outcome = painter.paint(frames, controls)?;
+    let outcome = painter.stylize(frames, controls)?;
     ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
-    let Some(how) = shown(outcome) else { return Ok(old.map(|how| Painted { how, old: true })) };
+    let Some(how) = shown(outcome) else { return Ok(old.map(|how| Stylized { how, old: true })) };
     if let Some(before) = &mut running.before {
         let share = before.fade.share(controls.stylizer.time);
         match share < 1.0 && old.is_some() {
@@ -247,13 +253,13 @@ fn paint(running: &mut Running, frames: Frames, controls: FrameControls) -> Resu
             false => running.before = None,
         }
     }
-    Ok(Some(Painted { how, old: false }))
+    Ok(Some(Stylized { how, old: false }))
 }
 
 fn shown(outcome: Outcome) -> Option<Shown> {
     match outcome {
-        Outcome::Painted(took) => Some(Shown::Inferred(took)),
-        Outcome::Carried => Some(Shown::Carried),
-        Outcome::Held(_) | Outcome::NotFinite => None,
+        Outcome::Stylized(took) => Some(Shown::Inferred(took)),
+        Outcome::Propagated => Some(Shown::Propagated),
+        Outcome::Delayed(_) | Outcome::NotFinite => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::governor::Step;
-use crate::temporal::meter::Errors;
-use crate::temporal::scene_cut::Change;
+use crate::confidence::scene_cut::Change;
+use crate::metrics::meter::Errors;
+use crate::schedule::governor::Step;
 use crate::temporal::stabilizer::Report;
 
 /// Name of the structure and of the message.
@@ -19,7 +19,7 @@ pub struct Stats {
     seen: u64,
     frames: u64,
     inferred: u64,
-    carried: u64,
+    warped: u64,
     original: u64,
     dropped: u64,
     inference: Window,
@@ -29,8 +29,8 @@ pub struct Stats {
     whole: Window,
     between: Window,
     last: Option<Instant>,
-    told: Option<Instant>,
-    trust: f32,
+    reported: Option<Instant>,
+    confidence: f32,
     errors: Errors,
     cuts: u64,
     provider: String,
@@ -42,12 +42,12 @@ pub struct Stats {
 /// How a frame came to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// Painted, in so much time of the generator.
+    /// Stylized, in so much time of the generator.
     Inferred(Duration),
-    /// Carried along the motion.
-    Carried,
+    /// Propagated along the motion.
+    Propagated,
     /// As it came.
-    Original,
+    Passthrough,
 }
 
 /// A ring of milliseconds.
@@ -111,11 +111,11 @@ impl Stats {
                 self.inference.push(took);
                 took
             }
-            Shown::Carried => {
-                self.carried += 1;
+            Shown::Propagated => {
+                self.warped += 1;
                 Duration::ZERO
             }
-            Shown::Original => {
+            Shown::Passthrough => {
                 self.original += 1;
                 return;
             }
@@ -134,11 +134,11 @@ impl Stats {
         (self.step, self.latency) = (step, latency);
     }
 
-    /// What the history had to do with a painted frame; not called while smoothing is off.
-    pub fn steadied(&mut self, report: Report) {
+    /// What the history had to do with a stylized frame; not called while smoothing is off.
+    pub fn stabilized(&mut self, report: Report) {
         self.motion.push(report.motion);
         // Eases over about thirty frames.
-        self.trust += (report.trust - self.trust) / 30.0;
+        self.confidence += (report.confidence - self.confidence) / 30.0;
         self.errors = report.errors;
         self.cuts += u64::from(report.change == Change::Cut);
     }
@@ -146,9 +146,9 @@ impl Stats {
     /// The statistics, if the last were told at least `interval` ago. Zero: never.
     pub fn due(&mut self, interval: Duration) -> Option<gst::Structure> {
         let now = Instant::now();
-        let last = *self.told.get_or_insert(now);
+        let last = *self.reported.get_or_insert(now);
         (!interval.is_zero() && now - last >= interval).then(|| {
-            self.told = Some(now);
+            self.reported = Some(now);
             self.to_structure()
         })
     }
@@ -158,7 +158,7 @@ impl Stats {
         &self.provider
     }
 
-    /// The part of the raw paintings' warping error that smoothing took off.
+    /// The part of the raw stylized frames' warping error that smoothing took off.
     fn gain(&self) -> f64 {
         match self.errors.raw > 0.0 {
             true => 1.0 - f64::from(self.errors.shown / self.errors.raw),
@@ -173,8 +173,8 @@ impl Stats {
             .field("frames-in", self.seen)
             .field("frames", self.frames)
             .field("inferred", self.inferred)
-            .field("carried", self.carried)
-            .field("original", self.original)
+            .field("propagated", self.warped)
+            .field("passthrough", self.original)
             .field("dropped", self.dropped)
             .field("fps", if between > 0.0 { 1e3 / between } else { 0.0 });
         let stages = [
@@ -193,7 +193,7 @@ impl Stats {
         }
         let step = self.step.map_or("off".to_owned(), |s| format!("1/{}@{}", s.divisor, s.interval));
         builder
-            .field("temporal-confidence", f64::from(self.trust))
+            .field("temporal-confidence", f64::from(self.confidence))
             .field("temporal-error", f64::from(self.errors.shown))
             .field("temporal-gain", self.gain())
             .field("cuts", self.cuts)

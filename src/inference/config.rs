@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use ort::session::builder::GraphOptimizationLevel;
 
-use super::provider::Precision;
-use crate::model::embedded::EmbeddedModel;
-use crate::model::hints::Hints;
-use crate::model::onnx_file::OnnxFile;
+use crate::inference::providers::Precision;
+use crate::model::built_in::EmbeddedModel;
+use crate::model::metadata::Hints;
+use crate::model::onnx::reader::OnnxFile;
 
 /// Word of property `execution-provider` for: the first that can be had.
 pub const AUTO: &str = "auto";
@@ -28,7 +28,7 @@ pub enum ModelSource {
 /// What to run a model on, and how.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// `auto` or the name of a row of [`super::provider::PROVIDERS`].
+    /// `auto` or the name of a row of [`crate::inference::providers::PROVIDERS`].
     pub provider: String,
     /// Number of the device.
     pub device_id: i32,

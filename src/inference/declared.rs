@@ -7,7 +7,7 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::model::Contract;
 use crate::model::facts::{Dim, ModelFacts, TensorFacts};
-use crate::model::hints::Hints;
+use crate::model::metadata::Hints;
 use crate::tensor::layout::Element;
 
 /// Precedence: properties, then the file's metadata, then the `.modelinfo` file.

@@ -60,12 +60,12 @@ fn load(candidates: &[Candidate]) -> Result<Environment> {
             }
         };
         let logger = |level, category: &str, _id: &str, place: &str, message: &str| {
-            crate::log::runtime(level, category, place, message)
+            crate::inference::log::runtime(level, category, place, message)
         };
         match builder.with_name("styletransfer").with_telemetry(false).with_logger(std::sync::Arc::new(logger)).build()
         {
             Ok(environment) => {
-                environment.set_log_level(crate::log::runtime_level());
+                environment.set_log_level(crate::inference::log::runtime_level());
                 return Ok(environment);
             }
             Err(error) => {

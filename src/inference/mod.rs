@@ -8,23 +8,22 @@ use half::f16;
 use crate::model::Contract;
 
 #[cfg(feature = "onnx")]
-mod choice;
+mod binding;
+#[cfg(feature = "onnx")]
+mod cache;
 #[cfg(feature = "onnx")]
 pub mod config;
 #[cfg(feature = "onnx")]
 mod declared;
 #[cfg(feature = "onnx")]
 pub mod library;
+pub mod log;
 #[cfg(feature = "onnx")]
-mod loaded;
-#[cfg(feature = "onnx")]
-pub mod provider;
-#[cfg(feature = "onnx")]
-mod recipe;
+pub mod providers;
 #[cfg(feature = "onnx")]
 pub mod session;
 #[cfg(feature = "onnx")]
-mod shared;
+mod specialization;
 #[cfg(feature = "onnx")]
 mod typed;
 
@@ -76,9 +75,9 @@ pub trait Generator: Send {
     }
 
     /// Makes what does not depend on a size for the style that was set, so that the first [`Generator::bind`] takes less.
-    fn warm_up(&mut self) {}
+    fn prepare_style(&mut self) {}
 
-    /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the painting. Another provider
+    /// Makes tensors for pictures of `width` x `height` and runs once; returns the size of the stylized frame. Another provider
     /// may compute from the first such call on.
     ///
     /// # Errors

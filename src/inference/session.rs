@@ -9,15 +9,15 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::choice::Choice;
-use super::config::{ModelSource, SessionConfig};
-use super::declared::{Sizes, settle, symbols};
-use super::loaded::Loaded;
-use super::provider::Provider;
-use super::recipe::{Recipe, commit};
-use super::shared::{Shared, lock};
-use super::{Generator, Refusal, TensorMut, TensorRef, library};
-use crate::geometry::Size;
+use crate::frame::size::Size;
+use crate::inference::binding::Loaded;
+use crate::inference::cache::{Shared, lock};
+use crate::inference::config::{ModelSource, SessionConfig};
+use crate::inference::declared::{Sizes, settle, symbols};
+use crate::inference::providers::Provider;
+use crate::inference::providers::choice::Choice;
+use crate::inference::specialization::{Recipe, commit};
+use crate::inference::{Generator, Refusal, TensorMut, TensorRef, library};
 use crate::model::Contract;
 
 /// A model in an ONNX Runtime session.
@@ -37,7 +37,7 @@ pub struct OrtGenerator {
     ahead: Option<Shared>,
     /// Threads whose answer is not wanted any more.
     late: Vec<JoinHandle<Result<Loaded>>>,
-    /// Of a picture, and of its painting.
+    /// Of a picture, and of its stylized frame.
     size: Option<(Size, Size)>,
     choice: Choice,
 }
@@ -47,7 +47,7 @@ enum Folded {
     Without,
     /// On its way, from a thread of its own; perhaps one for any size computes meanwhile.
     Coming(JoinHandle<Result<Loaded>>, Option<Box<Loaded>>),
-    /// Paints.
+    /// Stylizes.
     Ready(Box<Loaded>),
     /// Could not be had: the general session goes on.
     Failed,
@@ -179,7 +179,7 @@ fn ready(answer: Result<Loaded>, meanwhile: Option<Box<Loaded>>) -> Folded {
     match answer {
         Ok(loaded) => Folded::Ready(Box::new(loaded)),
         Err(problem) => {
-            crate::log::note(&format!("no session for this style and size alone: {problem:#}"));
+            crate::inference::log::note(&format!("no session for this style and size alone: {problem:#}"));
             meanwhile.map_or(Folded::Failed, Folded::Ready)
         }
     }
@@ -202,7 +202,7 @@ impl Generator for OrtGenerator {
         self.recipe.has_int8(&self.weights)
     }
 
-    fn warm_up(&mut self) {
+    fn prepare_style(&mut self) {
         self.ahead = self.folds.then(|| self.recipe.folded_session(&self.weights).ok()).flatten();
     }
 
@@ -215,7 +215,7 @@ impl Generator for OrtGenerator {
         self.size = Some(sizes);
         // Held until the next one is made: that shares its session, if it is the same style's.
         let before = self.unfold();
-        // Here the stream waits anyway; from the first frame on every frame of a style is painted alike.
+        // Here the stream waits anyway; from the first frame on every frame of a style is stylized alike.
         self.folded = match self.folds && self.is_other {
             true => ready(self.recipe.folded(&self.weights, sizes, &Sizes::new()), None),
             false => Folded::Without,
@@ -273,7 +273,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::embedded::MODELS;
+    use crate::model::built_in::MODELS;
 
     #[test]
     fn another_size_keeps_the_session_of_the_style() {

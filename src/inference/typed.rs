@@ -8,8 +8,8 @@ use ort::memory::Allocator;
 use ort::session::IoBinding;
 use ort::value::Tensor;
 
-use super::{TensorMut, TensorRef};
-use crate::image::Image;
+use crate::frame::image::Image;
+use crate::inference::{TensorMut, TensorRef};
 use crate::tensor::ingest::{Number, ingest};
 use crate::tensor::layout::{Element, Format};
 use crate::tensor::placement::Placement;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::facts::{Dim, ModelFacts, TensorFacts};
-use super::hints::{Hints, TensorHints, key};
-use super::recurrent::{Confidence, Recurrent, is_previous};
-use super::style_weights::{self, StyleWeights};
-use super::sub_pixel::SubPixel;
+use crate::model::facts::{Dim, ModelFacts, TensorFacts};
+use crate::model::metadata::{Hints, TensorHints, key};
+use crate::model::recurrent::{Confidence, Recurrent, is_previous};
+use crate::model::style_weights::{self, StyleWeights};
+use crate::model::sub_pixel::SubPixel;
 use crate::tensor::layout::{Axes, Channels, Element, Format, Range};
 
 /// A picture tensor of a model.
@@ -51,7 +51,7 @@ pub struct ScalarInput {
 pub struct Contract {
     /// The frame going in.
     pub input: PictureTensor,
-    /// The painting coming out.
+    /// The stylized frame coming out.
     pub output: PictureTensor,
     /// A second picture: the style, fed once.
     pub style: Option<PictureTensor>,
@@ -203,7 +203,7 @@ fn likely_range(element: Element, axes: Axes) -> Range {
     }
 }
 
-/// What comes back has the range and channels of the painting.
+/// What comes back has the range and channels of the stylized frame.
 fn recurrent(
     tensor: &TensorFacts,
     hint: Option<Axes>,
@@ -349,7 +349,7 @@ mod tests {
         let contract = Contract::resolve(&facts(&inputs, &outputs), &hints).unwrap();
         assert_eq!((contract.input.name.as_str(), contract.style, contract.scalars.len()), ("x", None, 0));
         let recurrent = contract.recurrent.unwrap();
-        assert_eq!(recurrent.previous.format.range, Range::SIGNED, "what comes back is a painting");
+        assert_eq!(recurrent.previous.format.range, Range::SIGNED, "what comes back is a stylized frame");
         assert_eq!(recurrent.confidence.unwrap().dims(8, 6), [1, 1, 6, 8]);
         let bad = [inputs[0].clone(), inputs[1].clone(), float("confidence", &[1, 2, -1, -1])];
         let error = format!("{:#}", Contract::resolve(&facts(&bad, &outputs), &hints).unwrap_err());

@@ -1,11 +1,11 @@
-//! The inputs of a recurrent model (Ruder et al. 2018): what was shown last, carried along the motion, and the trust in it.
+//! The inputs of a recurrent model (Ruder et al. 2018): what was shown last, propagated along the motion, and the confidence in it.
 //!
 //! Known by name: a second picture `previous...`, and `confidence...` of one channel.
 
 use anyhow::{Result, ensure};
 
-use super::contract::PictureTensor;
-use super::facts::{Dim, TensorFacts};
+use crate::model::contract::PictureTensor;
+use crate::model::facts::{Dim, TensorFacts};
 use crate::tensor::layout::{Axes, Element};
 
 /// The inputs.
@@ -13,7 +13,7 @@ use crate::tensor::layout::{Axes, Element};
 pub struct Recurrent {
     /// The picture.
     pub previous: PictureTensor,
-    /// The trust in it, 0..=1, pixel by pixel.
+    /// The confidence in it, 0..=1, pixel by pixel.
     pub confidence: Option<Confidence>,
 }
 

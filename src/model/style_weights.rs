@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 
-use super::facts::{Dim, TensorFacts};
-use super::hints::key;
+use crate::model::facts::{Dim, TensorFacts};
+use crate::model::metadata::key;
 use crate::tensor::layout::Element;
 
 /// The input.
@@ -46,19 +46,19 @@ impl StyleWeights {
 ///
 /// # Errors
 /// Not as many names as weights.
-pub fn names(weights: Option<&StyleWeights>, told: &[String]) -> Result<Vec<String>> {
-    let Some(weights) = weights else { return Ok(told.to_vec()) };
-    if told.is_empty() {
+pub fn names(weights: Option<&StyleWeights>, reported: &[String]) -> Result<Vec<String>> {
+    let Some(weights) = weights else { return Ok(reported.to_vec()) };
+    if reported.is_empty() {
         return Ok((0..weights.count()).map(|i| i.to_string()).collect());
     }
     ensure!(
-        told.len() == weights.count(),
+        reported.len() == weights.count(),
         "'{}': {} names ({}), but input '{}' has {} weights",
         key::STYLES,
-        told.len(),
-        told.join(", "),
+        reported.len(),
+        reported.join(", "),
         weights.name,
         weights.count()
     );
-    Ok(told.to_vec())
+    Ok(reported.to_vec())
 }

@@ -1,4 +1,4 @@
-//! What a model does last to its painting: a pixel shuffle and a crop, which the element does faster itself.
+//! What a model does last to its stylized frame: a pixel shuffle and a crop, which the element does faster itself.
 //!
 //! Comes in: a model's metadata. Goes out: the tensor before, and how much is cropped.
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 
-use super::hints::PREFIX;
+use crate::model::metadata::PREFIX;
 
 /// Key of the metadata, without prefix.
 pub const KEY: &str = "sub-pixel";
@@ -18,7 +18,7 @@ pub const KEY: &str = "sub-pixel";
 pub struct SubPixel {
     /// Name in the file.
     pub tensor: String,
-    /// Pixels of the painting on each side that are no part of the output; even.
+    /// Pixels of the stylized frame on each side that are no part of the output; even.
     pub crop: usize,
 }
 
@@ -43,7 +43,7 @@ impl SubPixel {
         parsed.with_context(wanted).map(Some)
     }
 
-    /// Width and height of the painting, if the tensor has these dimensions.
+    /// Width and height of the stylized frame, if the tensor has these dimensions.
     pub fn size(&self, dims: &[i64]) -> Option<(usize, usize)> {
         let [1, 12, height, width] = *dims else { return None };
         let side = |cells: i64| (2 * usize::try_from(cells).ok()?).checked_sub(2 * self.crop).filter(|side| *side > 0);

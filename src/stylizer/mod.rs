@@ -1,19 +1,19 @@
 //! The conductor: owns the generator, its geometry and the history; one call per frame.
 //!
-//! Comes in: an image of the size that [`Stylizer::prepare`] settled. Goes out: the painting.
+//! Comes in: an image of the size that [`Stylizer::prepare`] settled. Goes out: the stylized frame.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::geometry::Size;
-use crate::image::{Image, ImageMut, Sample};
+use crate::frame::image::{Image, ImageMut, Sample};
+use crate::frame::size::Size;
 use crate::inference::{Generator, Refusal};
 use crate::style::{StyleFade, StyleMix};
-use crate::temporal::canvas::Canvas;
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
 use crate::tensor::egress::all_finite;
 use crate::tensor::placement::Placement;
+use crate::warp::canvas::Canvas;
 
 mod prepare;
 mod tensors;
@@ -30,27 +30,27 @@ pub struct Geometry {
 /// How a frame went.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// Painted; how long the generator took.
-    Painted(Duration),
-    /// Not painted, but shown as the painting of earlier frames, carried along the motion.
-    Carried,
-    /// With lookahead, the first frame: the output image is untouched and its painting comes with the next.
+    /// Stylized; how long the generator took.
+    Stylized(Duration),
+    /// Not stylized, but shown as the stylized frame of earlier frames, propagated along the motion.
+    Propagated,
+    /// With lookahead, the first frame: the output image is untouched and its stylized frame comes with the next.
     /// How long the generator took.
-    Held(Duration),
+    Delayed(Duration),
     /// The generator gave NaN or infinity. The output image is of no use. With lookahead [`Stylizer::drain`] gives what
     /// was held; otherwise the history is forgotten.
     NotFinite,
 }
 
-/// Whether a frame needs a painting of its own.
+/// Whether a frame needs a stylized frame of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Every frame is painted.
+    /// Every frame is stylized.
     Every,
-    /// This frame is painted, others are carried.
-    Paint,
-    /// Carried if that can be, else painted.
-    Carry,
+    /// This frame is stylized, others are propagated.
+    Infer,
+    /// Propagated if that can be, else stylized.
+    Propagate,
     /// The same where there is no time: more may have come into view.
     Hurry,
 }
@@ -62,7 +62,7 @@ pub struct Controls {
     pub smoothing: Smoothing,
     /// When the frame is shown: what a fade of styles goes by.
     pub time: Option<Duration>,
-    /// Whether the frame needs a painting of its own.
+    /// Whether the frame needs a stylized frame of its own.
     pub pace: Pace,
     /// Shows every frame one frame later, and so knows the next one. Not for recurrent models.
     pub lookahead: bool,
@@ -72,13 +72,13 @@ impl Controls {
     /// A picture for itself.
     pub const STILL: Controls = Controls::every(Smoothing::OFF, None);
 
-    /// Every frame painted and shown at once.
+    /// Every frame stylized and shown at once.
     pub const fn every(smoothing: Smoothing, time: Option<Duration>) -> Self {
         Controls { smoothing, time, pace: Pace::Every, lookahead: false }
     }
 }
 
-/// Paints frames.
+/// Stylizes frames.
 pub struct Stylizer {
     generator: Box<dyn Generator>,
     input: Placement,
@@ -139,9 +139,9 @@ impl Stylizer {
         Ok(())
     }
 
-    /// See [`Generator::warm_up`].
-    pub fn warm_up(&mut self) {
-        self.generator.warm_up();
+    /// See [`Generator::prepare_style`].
+    pub fn prepare_style(&mut self) {
+        self.generator.prepare_style();
     }
 
     /// The generator.
@@ -159,18 +159,18 @@ impl Stylizer {
         output.format.is_canonical() && output.element == crate::tensor::layout::Element::F32
     }
 
-    /// Forgets what was painted before: called on every break in the stream.
+    /// Forgets what was stylized before: called on every break in the stream.
     pub fn reset(&mut self) {
         self.stabilizer.reset();
     }
 
-    /// Goes on where `other` leaves off, which has painted the same frames at another size.
-    pub fn follow_on(&mut self, other: &mut Stylizer) {
+    /// Goes on where `other` leaves off, which has stylized the same frames at another size.
+    pub fn continue_from(&mut self, other: &mut Stylizer) {
         let canvas = self.canvas();
-        self.stabilizer.follow_on(&mut other.stabilizer, self.input.picture, canvas);
+        self.stabilizer.continue_from(&mut other.stabilizer, self.input.picture, canvas);
     }
 
-    /// Shows one frame, carried or painted. After the first frames of a size nothing is allocated but a
+    /// Shows one frame, propagated or stylized. After the first frames of a size nothing is allocated but a
     /// few bytes for each thread that helps.
     ///
     /// # Errors
@@ -178,57 +178,57 @@ impl Stylizer {
     pub fn process<S: Sample>(
         &mut self,
         image: &Image<S>,
-        painting: &mut ImageMut<S>,
+        stylized: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Outcome> {
-        match self.carry(image, painting, controls)? {
+        match self.propagate(image, stylized, controls)? {
             Some(outcome) => Ok(outcome),
-            None => self.paint(image, image, painting, controls),
+            None => self.stylize(image, image, stylized, controls),
         }
     }
 
-    /// Shows a frame without painting it, if its pace asks for that and it can be; else [`Stylizer::paint`] must
+    /// Shows a frame without stylized frame it, if its pace asks for that and it can be; else [`Stylizer::stylize`] must
     /// follow. `seen` is the frame, or its lightness in every plane: its motion is found in it.
     ///
     /// # Errors
     /// As [`Stylizer::process`].
-    pub fn carry<L: Sample, S: Sample>(
+    pub fn propagate<L: Sample, S: Sample>(
         &mut self,
         seen: &Image<L>,
-        painting: &mut ImageMut<S>,
+        stylized: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Option<Outcome>> {
-        self.check(painting)?;
+        self.check(stylized)?;
         let ahead = self.begin(controls);
-        self.observed = matches!(controls.pace, Pace::Carry | Pace::Hurry) && !self.is_recurrent();
+        self.observed = matches!(controls.pace, Pace::Propagate | Pace::Hurry) && !self.is_recurrent();
         if !self.observed {
             return Ok(None);
         }
         self.stabilizer.observe(seen, controls.smoothing);
         let canvas = self.canvas();
-        if !self.stabilizer.can_carry(canvas, controls.pace == Pace::Hurry) {
+        if !self.stabilizer.can_propagate(canvas, controls.pace == Pace::Hurry) {
             return Ok(None);
         }
         let shown = match ahead {
-            true => self.stabilizer.steady_behind(None, canvas, controls.smoothing, painting)?,
-            false => self.stabilizer.carry(canvas, painting),
+            true => self.stabilizer.stabilize_delayed(None, canvas, controls.smoothing, stylized)?,
+            false => self.stabilizer.propagate(canvas, stylized),
         };
         ensure!(shown, "there is no history to carry");
-        Ok(Some(Outcome::Carried))
+        Ok(Some(Outcome::Propagated))
     }
 
-    /// Paints a frame. `seen` as in [`Stylizer::carry`], and the same picture if that came before.
+    /// Stylizes a frame. `seen` as in [`Stylizer::propagate`], and the same picture if that came before.
     ///
     /// # Errors
     /// As [`Stylizer::process`].
-    pub fn paint<L: Sample, S: Sample>(
+    pub fn stylize<L: Sample, S: Sample>(
         &mut self,
         seen: &Image<L>,
         image: &Image<S>,
-        painting: &mut ImageMut<S>,
+        stylized: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Outcome> {
-        self.check(painting)?;
+        self.check(stylized)?;
         let (ahead, recurrent, canvas) = (self.begin(controls), self.is_recurrent(), self.canvas());
         if !std::mem::take(&mut self.observed) {
             self.stabilizer.observe(seen, controls.smoothing);
@@ -241,29 +241,29 @@ impl Stylizer {
         self.generator.run()?;
         let took = started.elapsed();
         let format = self.generator.contract().output.format;
-        let fresh = tensors::painting(self.generator.output(), &format, &self.output, &mut self.planar)?;
+        let fresh = tensors::stylized(self.generator.output(), &format, &self.output, &mut self.planar)?;
         let smoothing = controls.smoothing;
         let (finite, shown) = match ahead {
             true if !all_finite(fresh) => (false, false),
-            true => (true, self.stabilizer.steady_behind(Some(fresh), canvas, smoothing, painting)?),
-            false => (self.stabilizer.steady(fresh, canvas, smoothing, painting)?, true),
+            true => (true, self.stabilizer.stabilize_delayed(Some(fresh), canvas, smoothing, stylized)?),
+            false => (self.stabilizer.stabilize(fresh, canvas, smoothing, stylized)?, true),
         };
         Ok(match (finite, shown) {
             (false, _) => Outcome::NotFinite,
-            (true, false) => Outcome::Held(took),
-            (true, true) => Outcome::Painted(took),
+            (true, false) => Outcome::Delayed(took),
+            (true, true) => Outcome::Stylized(took),
         })
     }
 
-    /// With lookahead: paints the last frame, to which no next one comes, and forgets the history. False if no frame was
+    /// With lookahead: stylizes the last frame, to which no next one comes, and forgets the history. False if no frame was
     /// held.
     ///
     /// # Errors
     /// An image of another size than settled.
-    pub fn drain<S: Sample>(&mut self, painting: &mut ImageMut<S>, smoothing: Smoothing) -> Result<bool> {
+    pub fn drain<S: Sample>(&mut self, stylized: &mut ImageMut<S>, smoothing: Smoothing) -> Result<bool> {
         let canvas = self.canvas();
-        self.check(painting)?;
-        self.stabilizer.drain(canvas, smoothing, painting)
+        self.check(stylized)?;
+        self.stabilizer.drain(canvas, smoothing, stylized)
     }
 
     /// Takes up what is wanted of a frame; tells whether frames wait for the next one.
@@ -276,8 +276,8 @@ impl Stylizer {
         ahead
     }
 
-    fn check<S: Sample>(&self, painting: &ImageMut<S>) -> Result<()> {
-        let shape = painting.shape();
+    fn check<S: Sample>(&self, stylized: &ImageMut<S>) -> Result<()> {
+        let shape = stylized.shape();
         let wanted = self.output.picture;
         ensure!((shape.width, shape.height) == wanted, "an image of {shape:?} for a picture of {wanted:?}");
         Ok(())

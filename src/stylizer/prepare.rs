@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Geometry, Stylizer};
-use crate::geometry::{Size, fit, round_up};
+use crate::frame::size::{Size, fit, round_up};
 use crate::model::contract::PictureTensor;
+use crate::stylizer::{Geometry, Stylizer};
 use crate::tensor::placement::Placement;
 
 /// Multiples that are tried for models that do not tell theirs.
@@ -36,13 +36,13 @@ impl Stylizer {
     ///
     /// # Errors
     /// The runtime's.
-    pub fn rehearse(&mut self) -> Result<Duration> {
+    pub fn warm_up(&mut self) -> Result<Duration> {
         let started = Instant::now();
         self.generator.run()?;
         Ok(started.elapsed())
     }
 
-    /// A painting of the tensor's own size is the best sign of a multiple that fits; a generator that enlarges gives
+    /// A stylized frame of the tensor's own size is the best sign of a multiple that fits; a generator that enlarges gives
     /// it for none, and then works with the first multiple that it took.
     fn find_multiple(&mut self, wanted: Size) -> Result<Geometry> {
         let mut second_best = None;
@@ -63,23 +63,23 @@ impl Stylizer {
 
     fn try_multiple(&mut self, wanted: Size, multiple: usize) -> Result<Geometry> {
         let input = place(&self.generator.contract().input, wanted, multiple);
-        let painted = self.generator.bind(input.tensor.0, input.tensor.1)?;
-        let output = input.scaled_to(painted)?;
+        let stylized = self.generator.bind(input.tensor.0, input.tensor.1)?;
+        let output = input.scaled_to(stylized)?;
         let recurrent = self.generator.contract().recurrent.is_some();
         ensure!(
-            !recurrent || painted == input.tensor,
-            "a recurrent model must paint at the size of its input, {}x{}, not at {}x{}",
+            !recurrent || stylized == input.tensor,
+            "a recurrent model must stylize at the size of its input, {}x{}, not at {}x{}",
             input.tensor.0,
             input.tensor.1,
-            painted.0,
-            painted.1
+            stylized.0,
+            stylized.1
         );
-        let area = if recurrent { painted.0 * painted.1 } else { 0 };
+        let area = if recurrent { stylized.0 * stylized.1 } else { 0 };
         self.previous.resize(3 * area, 0.0);
         self.confidence.resize(area, 0.0);
         self.planar.clear();
         if !self.output_is_canonical() {
-            self.planar.resize(3 * painted.0 * painted.1, 0.0);
+            self.planar.resize(3 * stylized.0 * stylized.1, 0.0);
         }
         (self.input, self.output) = (input, output);
         Ok(Geometry { input: input.picture, output: output.picture })

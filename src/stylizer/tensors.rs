@@ -3,9 +3,9 @@
 use anyhow::Result;
 use half::slice::HalfFloatSliceExt;
 
-use super::Stylizer;
-use crate::image::{Image, Sample};
+use crate::frame::image::{Image, Sample};
 use crate::inference::{TensorMut, TensorRef};
+use crate::stylizer::Stylizer;
 use crate::tensor::egress::{from_planar, to_planar};
 use crate::tensor::ingest::ingest;
 use crate::tensor::layout::Format;
@@ -43,8 +43,8 @@ impl Stylizer {
     }
 }
 
-/// The painting as planar RGB: the tensor itself where it is that already.
-pub(super) fn painting<'a>(
+/// The stylized frame as planar RGB: the tensor itself where it is that already.
+pub(super) fn stylized<'a>(
     tensor: TensorRef<'a>,
     format: &Format,
     place: &Placement,

@@ -1,14 +1,14 @@
-//! Motion and trust from frame to frame, computed on a thread of its own while the generator paints.
+//! Motion and confidence from frame to frame, computed on a thread of its own while the generator stylizes.
 //!
-//! Comes in: frames. Goes out: for each the [`Field`] from it back to the frame that the history was painted from.
+//! Comes in: frames. Goes out: for each the [`Field`] from it back to the frame that the history was stylized from.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::confidence::{Check, Field, Resemblance};
-use super::motion::Search;
-use super::plane::Pyramid;
-use crate::image::{Image, Sample};
+use crate::confidence::{Check, Field, Resemblance};
+use crate::flow::Search;
+use crate::flow::pyramid::Pyramid;
+use crate::frame::image::{Image, Sample};
 
 /// One frame's work and the memory it needs; goes to the thread and comes back.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ struct Job {
 /// Motion from one frame to another, and what they have in common.
 #[derive(Debug, Default)]
 pub struct Motion {
-    /// Motion and trust.
+    /// Motion and confidence.
     pub field: Field,
     /// What the frames have in common.
     pub seen: Resemblance,
@@ -98,7 +98,7 @@ impl Estimator {
 
     /// Takes over the frame before from `other`, which has seen the same frames at another size: `size` is that of the
     /// frames to come.
-    pub fn follow_on(&mut self, other: &mut Estimator, size: (usize, usize)) {
+    pub fn continue_from(&mut self, other: &mut Estimator, size: (usize, usize)) {
         self.collect();
         other.collect();
         let Some(theirs) = other.job.as_ref().filter(|_| other.has_old) else { return };

@@ -1,26 +1,8 @@
-//! Stable in time: what is carried from one painting to the next.
+//! Stable in time: the history of stylized frames, and the blend with it.
 //!
-//! Comes in: frames and their paintings. Goes out: the paintings, steadier.
+//! Comes in: input frames and their stylized frames. Goes out: the stylized frames without flicker.
 
-pub mod balance;
-pub mod blend;
-pub mod blender;
-pub mod canvas;
-pub mod confidence;
+mod delayed;
 pub mod estimator;
-pub mod finish;
-pub mod heirs;
-mod held;
-pub mod light;
-pub mod meter;
-pub mod metrics;
-pub mod motion;
-pub mod patch;
-pub mod pixel;
-pub mod places;
-pub mod plane;
-pub mod resize;
-pub mod scene_cut;
+pub mod history;
 pub mod stabilizer;
-pub mod taps;
-pub mod warp;

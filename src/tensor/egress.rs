@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use fearless_simd::dispatch;
 use ndarray::{ArrayView1, Axis};
 
-use super::ingest::Number;
-use super::layout::Format;
-use super::placement::Placement;
-use crate::image::{ImageMut, Sample};
-use crate::lanes::level;
-use crate::threads;
+use crate::frame::image::{ImageMut, Sample};
+use crate::frame::lanes::level;
+use crate::frame::threads;
+use crate::tensor::ingest::Number;
+use crate::tensor::layout::Format;
+use crate::tensor::placement::Placement;
 
 /// Undoes a model's range and orders: `planar` becomes planar RGB, 0..=1 for what is in range (not clamped).
 ///
@@ -135,7 +135,7 @@ pub fn to_row<S: Sample>(source: &[f32], target: &mut [S], white: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Image, Shape};
+    use crate::frame::image::{Image, Shape};
     use crate::tensor::ingest::ingest;
     use crate::tensor::layout::{Axes, Channels, Range};
 

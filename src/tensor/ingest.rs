@@ -5,11 +5,11 @@ use fearless_simd::dispatch;
 use half::f16;
 use ndarray::{ArrayViewMut1, ArrayViewMut3, Axis};
 
-use super::layout::Format;
-use super::placement::{Placement, reflect};
-use crate::image::{Image, Sample};
-use crate::lanes::level;
-use crate::threads;
+use crate::frame::image::{Image, Sample};
+use crate::frame::lanes::level;
+use crate::frame::threads;
+use crate::tensor::layout::Format;
+use crate::tensor::placement::{Placement, reflect};
 
 /// An element of a model's tensor.
 pub trait Number: Copy + Send + Sync + 'static {
@@ -113,7 +113,7 @@ fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Shape;
+    use crate::frame::image::Shape;
     use crate::tensor::layout::{Axes, Channels, Range};
 
     const SHAPE: Shape = Shape { width: 2, height: 2, white: 255 };

@@ -5,8 +5,8 @@
 use anyhow::{Result, ensure};
 use fearless_simd::{dispatch, prelude::*};
 
-use crate::lanes::{LANES, eight, level};
-use crate::threads;
+use crate::frame::lanes::{LANES, eight, level};
+use crate::frame::threads;
 
 /// Pixel `(2y + i, 2x + j)` of channel `c` is plane `4c + 2i + j` at `(y, x)`. `planes` are twelve, each `width` wide;
 /// `crop` pixels, an even number, are left out on each side of the picture.

@@ -1,19 +1,19 @@
-//! A painting made at a smaller size, brought to the size of the frame with the frame's own edges.
+//! A stylized frame made at a smaller size, brought to the size of the frame with the frame's own edges.
 //!
-//! Comes in: the painting, the lightness of the frame at both sizes. Goes out: the painting at full size. In every
-//! neighbourhood the painting is explained by the frame's lightness (fast guided filter, He and Sun 2015); the slope is
+//! Comes in: the stylized frame, the lightness of the frame at both sizes. Goes out: the stylized frame at full size. In every
+//! neighbourhood the stylized frame is explained by the frame's lightness (fast guided filter, He and Sun 2015); the slope is
 //! applied to the lightness at full size, and what the lightness does not explain, the strokes, is interpolated as
-//! it is (residual interpolation, Kiku et al. 2013). So at the painting's own pixels nothing changes.
+//! it is (residual interpolation, Kiku et al. 2013). So at the stylized frame's own pixels nothing changes.
 
 mod sums;
 
 use anyhow::Result;
 use fearless_simd::{dispatch, f32x4, f32x8, prelude::*};
 
-use crate::geometry::{Between, between};
-use crate::image::{Image, ImageMut, Sample, Shape};
-use crate::lanes::{LANES, eight, four, level, planes_of};
-use crate::threads;
+use crate::frame::image::{Image, ImageMut, Sample, Shape};
+use crate::frame::lanes::{LANES, eight, four, level, planes_of};
+use crate::frame::size::{Between, between};
+use crate::frame::threads;
 use sums::{Line, RADIUS, Running, Sums, read_row, sum_along};
 
 /// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
@@ -80,17 +80,17 @@ impl Guided {
         Self { columns: table(small.0, large.0), rows: table(small.1, large.1), ..Default::default() }
     }
 
-    /// Fills `large` from `painting`. `light` is the frame's lightness at the painting's size, `guide` at that of
+    /// Fills `large` from `stylized`. `light` is the frame's lightness at the stylized frame's size, `guide` at that of
     /// `large`: the first plane of each.
     pub fn run<S: Sample, K: Sample, L: Sample>(
         &mut self,
-        painting: &Image<S>,
+        stylized: &Image<S>,
         light: &Image<K>,
         guide: &Image<L>,
         large: &mut ImageMut<S>,
     ) {
-        dispatch!(level(), simd => self.fit(simd, painting, light));
-        let (width, height) = (painting.shape().width, large.shape().height);
+        dispatch!(level(), simd => self.fit(simd, stylized, light));
+        let (width, height) = (stylized.shape().width, large.shape().height);
         let rows = threads::band(height);
         self.scratch.resize_with(height.div_ceil(rows), Vec::new);
         self.scratch.iter_mut().for_each(|row| row.resize(width, Line::default()));
@@ -99,11 +99,11 @@ impl Guided {
         threads::share(pieces, |((first, (mut band, _)), scratch)| grow.fill(first, &mut band, scratch));
     }
 
-    /// The lines at the painting's own pixels: sums along each row, and of those down each column, by what enters the
+    /// The lines at the stylized frame's own pixels: sums along each row, and of those down each column, by what enters the
     /// neighbourhood and what leaves it. At the border it is smaller.
     #[inline(always)]
-    fn fit<V: Simd, S: Sample, L: Sample>(&mut self, simd: V, painting: &Image<S>, light: &Image<L>) {
-        let Shape { width, height, .. } = painting.shape();
+    fn fit<V: Simd, S: Sample, L: Sample>(&mut self, simd: V, stylized: &Image<S>, light: &Image<L>) {
+        let Shape { width, height, .. } = stylized.shape();
         self.cells.resize(width, Sums::default());
         self.across.resize((2 * RADIUS + 1) * width, Sums::default());
         self.down.clear();
@@ -117,14 +117,14 @@ impl Guided {
                 }
             }
             if y < height {
-                read_row(&mut self.cells, painting, light, y);
+                read_row(&mut self.cells, stylized, light, y);
                 sum_along(simd, &self.cells, &mut self.across[slot(y)]);
                 for (sum, entering) in self.down.iter_mut().zip(&self.across[slot(y)]) {
                     Running::of(simd, sum).add(entering).store(sum);
                 }
             }
             if let Some(middle) = y.checked_sub(RADIUS) {
-                read_row(&mut self.cells, painting, light, middle);
+                read_row(&mut self.cells, stylized, light, middle);
                 let rows = (middle + RADIUS).min(height - 1) - middle.saturating_sub(RADIUS) + 1;
                 let lines = &mut self.lines[middle * width..(middle + 1) * width];
                 for (x, ((line, sum), cell)) in lines.iter_mut().zip(&self.down).zip(&self.cells).enumerate() {
@@ -136,7 +136,7 @@ impl Guided {
     }
 }
 
-/// What all rows of the large painting need.
+/// What all rows of the large stylized frame need.
 struct Grow<'a, L> {
     lines: &'a [Line],
     columns: &'a [Between],
@@ -253,10 +253,10 @@ mod tests {
         (0..size.0 * size.1).map(|i| mean(i % size.0, i / size.0)).collect()
     }
 
-    fn run(factor: usize, painting: impl Fn(u8, usize) -> u8) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    fn run(factor: usize, stylized: impl Fn(u8, usize) -> u8) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         let large = (SMALL.0 * factor, SMALL.1 * factor);
         let (small_light, guide) = (frame(SMALL, factor), frame(large, 1));
-        let small: Vec<u8> = small_light.iter().enumerate().map(|(i, v)| painting(*v, i)).collect();
+        let small: Vec<u8> = small_light.iter().enumerate().map(|(i, v)| stylized(*v, i)).collect();
         let grey = |plane: &'static [u8], size| Image::new([plane; 3], [size; 3], shape((size, plane.len() / size)));
         let leak = |v: &Vec<u8>| -> &'static [u8] { v.clone().leak() };
         let (mut r, mut g, mut b) = (guide.clone(), guide.clone(), guide.clone());
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn edges_of_the_frame_are_the_paintings_edges() {
         for factor in [2, 3] {
-            // The painting is the negative: known at full size too.
+            // The stylized frame is the negative: known at full size too.
             let (shown, guide, small) = run(factor, |v, _| 255 - v);
             let width = SMALL.0 * factor;
             let off = |i: usize, v: u8| f64::from(v.abs_diff(255 - guide[i]));
@@ -284,12 +284,12 @@ mod tests {
 
     #[test]
     fn strokes_that_the_frame_does_not_have_stay() {
-        // Stripes across everything, alternating from pixel to pixel of the small painting.
+        // Stripes across everything, alternating from pixel to pixel of the small stylized frame.
         let (shown, ..) = run(1, |v, i| v / 2 + if i % 2 == 0 { 60 } else { 0 });
         let (light, width) = (frame(SMALL, 1), SMALL.0);
         let worst =
             shown.iter().enumerate().map(|(i, v)| v.abs_diff(light[i] / 2 + if i % width % 2 == 0 { 60 } else { 0 }));
-        assert!(worst.max().unwrap() <= 1, "at the same size the painting is unchanged");
+        assert!(worst.max().unwrap() <= 1, "at the same size the stylized frame is unchanged");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use gststyletransfer::tensor::layout::{Element, Format};
 /// Copies its input: what a generator costs the core, without the generator.
 pub struct Copier {
     contract: Contract,
-    /// What it adds to the first value: NaN makes a broken painting.
+    /// What it adds to the first value: NaN makes a broken stylized frame.
     pub flaw: Arc<Mutex<f32>>,
     input: Vec<f32>,
     output: Vec<f32>,

@@ -47,7 +47,7 @@ pub struct Bench {
 impl Bench {
     pub fn new(properties: &str, width: usize, height: usize) -> Self {
         init();
-        // A harness is live: on a busy machine the governor would paint smaller.
+        // A harness is live: on a busy machine the governor would stylize smaller.
         let line = format!("styletransfer temporal-smoothing=0 governor=off {properties}");
         let mut harness = gst_check::Harness::new_parse(&line);
         let (_, info) = rgb_buffer(width, height, 0);

@@ -1,0 +1,270 @@
+//! Grey pictures for the motion search, and their pyramid.
+//!
+//! Comes in: the frame as planar RGB. Goes out: its luma at reduced size, 0..=255, halved again and again.
+
+use fearless_simd::{dispatch, f32x8, i32x8, prelude::*, u32x8};
+
+use crate::frame::image::{Image, Sample};
+use crate::frame::lanes::{LANES, columns, level, store};
+
+/// Pixels around a plane that repeat its edge, so that a patch may look beyond.
+pub const PAD: usize = 12;
+
+/// Rounded down, for numbers from -[`PAD`] on. Without SSE 4.1 the standard one is a call.
+#[inline(always)]
+pub fn floor(v: f32) -> i32 {
+    (v + PAD as f32) as i32 - PAD as i32
+}
+
+/// A grey picture with its edge repeated around it.
+#[derive(Debug, Clone, Default)]
+pub struct Plane {
+    width: usize,
+    height: usize,
+    data: Vec<f32>,
+}
+
+impl Plane {
+    /// Gives it a size; the memory is kept.
+    pub fn resize(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        self.data.resize((width + 2 * PAD) * (height + 2 * PAD), 0.0);
+    }
+
+    /// Pixels in a row, without the padding.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows, without the padding.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    fn stride(&self) -> usize {
+        self.width + 2 * PAD
+    }
+
+    /// `N` pixels from column `x` of row `y` on, both counted from the picture's first pixel and at most [`PAD`]
+    /// outside of it.
+    #[inline(always)]
+    pub fn run<const N: usize>(&self, x: isize, y: isize) -> &[f32; N] {
+        let start = (y + PAD as isize) as usize * self.stride() + (x + PAD as isize) as usize;
+        let run: Option<&[f32; N]> = self.data[start..].first_chunk();
+        run.unwrap_or(&[0.0; N])
+    }
+
+    /// Eight places between the pixels; beyond the edge it goes on for ever.
+    #[inline(always)]
+    pub fn spots<S: Simd>(&self, simd: S, x: f32x8<S>, y: f32x8<S>) -> Spots<S> {
+        let low = f32x8::splat(simd, 2.0);
+        let high = |side: usize| (side + 2 * PAD - 3) as f32;
+        // Counted from the padding's first pixel.
+        let (x, y) =
+            ((x + PAD as f32).max(low).min(high(self.width)), (y + PAD as f32).max(low).min(high(self.height)));
+        let (left, top) = (x.to_int::<i32x8<S>>(), y.to_int::<i32x8<S>>());
+        let first = (top * self.stride() as i32 + left).bitcast::<u32x8<S>>().to_array();
+        Spots { first, across: x - left.to_float::<f32x8<S>>(), down: y - top.to_float::<f32x8<S>>() }
+    }
+
+    /// The picture at the spots (linear).
+    #[inline(always)]
+    pub fn at<S: Simd>(&self, simd: S, spots: &Spots<S>) -> f32x8<S> {
+        let [a, b, c, d, e, f, g, h] = spots.first;
+        let (a, b, c, d) = (self.square(a), self.square(b), self.square(c), self.square(d));
+        let (e, f, g, h) = (self.square(e), self.square(f), self.square(g), self.square(h));
+        let corner = |i: usize| f32x8::load_array(simd, [a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]]);
+        let (left, right, below, below_right) = (corner(0), corner(1), corner(2), corner(3));
+        let above = (right - left).mul_add(spots.across, left);
+        let below = (below_right - below).mul_add(spots.across, below);
+        (below - above).mul_add(spots.down, above)
+    }
+
+    /// A pixel, the one to the right of it, and those below.
+    #[inline(always)]
+    fn square(&self, first: u32) -> [f32; 4] {
+        let first = first as usize;
+        match (self.data.get(first..first + 2), self.data.get(first + self.stride()..first + self.stride() + 2)) {
+            (Some(&[a, b]), Some(&[c, d])) => [a, b, c, d],
+            _ => [0.0; 4],
+        }
+    }
+
+    /// Row `y` without the padding.
+    #[inline]
+    pub fn row(&self, y: usize) -> &[f32] {
+        let start = (y + PAD) * self.stride() + PAD;
+        &self.data[start..start + self.width]
+    }
+
+    fn row_mut(&mut self, y: usize) -> &mut [f32] {
+        let start = (y + PAD) * self.stride() + PAD;
+        &mut self.data[start..start + self.width]
+    }
+
+    /// The picture of `other` at another size (linear).
+    fn take_resized(&mut self, other: &Plane, (width, height): (usize, usize)) {
+        self.resize(width, height);
+        let (across, down) = (other.width as f32 / width as f32, other.height as f32 / height as f32);
+        dispatch!(level(), simd => {
+            for y in 0..height {
+                let from = f32x8::splat(simd, (y as f32 + 0.5) * down - 0.5);
+                for x in (0..width).step_by(LANES) {
+                    let columns = (columns(simd, x) + 0.5) * across - 0.5;
+                    let spots = other.spots(simd, columns, from);
+                    store(other.at(simd, &spots), self.row_mut(y), x);
+                }
+            }
+        });
+        self.pad();
+    }
+
+    /// Repeats the edge into the padding.
+    fn pad(&mut self) {
+        let (stride, width) = (self.stride(), self.width);
+        for row in self.data.chunks_exact_mut(stride).skip(PAD).take(self.height) {
+            let (first, last) = (row[PAD], row[PAD + width - 1]);
+            row[..PAD].fill(first);
+            row[PAD + width..].fill(last);
+        }
+        let (top, bottom) = (PAD * stride, (PAD + self.height - 1) * stride);
+        for y in 0..PAD {
+            self.data.copy_within(top..top + stride, y * stride);
+            self.data.copy_within(bottom..bottom + stride, (PAD + self.height + y) * stride);
+        }
+    }
+
+    /// The luma (BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
+    /// step are left out. `sums` is scratch.
+    pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
+        dispatch!(level(), _simd => self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums));
+    }
+
+    /// The channels of `image` by their `weights`, each pixel the mean over `step` columns and every `every`th of as many
+    /// rows.
+    #[inline(always)]
+    fn shrink<S: Sample>(
+        &mut self,
+        image: &Image<S>,
+        weights: [f32; 3],
+        (step, every): (usize, usize),
+        sums: &mut Vec<f32>,
+    ) {
+        let shape = image.shape();
+        self.resize((shape.width / step).max(1), (shape.height / step).max(1));
+        let scale = 255.0 / (f32::from(shape.white) * (step * step.div_ceil(every)) as f32);
+        sums.resize(shape.width, 0.0);
+        for y in 0..self.height {
+            sums.fill(0.0);
+            for inner in (0..step.min(shape.height)).step_by(every) {
+                let row = y * step + inner;
+                let colors = image.row(0, row).iter().zip(image.row(1, row)).zip(image.row(2, row));
+                for (sum, ((r, g), b)) in sums.iter_mut().zip(colors) {
+                    *sum += weights[0] * r.to_f32() + weights[1] * g.to_f32() + weights[2] * b.to_f32();
+                }
+            }
+            let row = self.row_mut(y);
+            match step {
+                2 => means::<2>(row, sums, scale),
+                3 => means::<3>(row, sums, scale),
+                4 => means::<4>(row, sums, scale),
+                _ => row.iter_mut().zip(sums.chunks(step)).for_each(|(p, s)| *p = s.iter().sum::<f32>() * scale),
+            }
+        }
+        self.pad();
+    }
+
+    /// Half the size of `larger`, by the mean of 2 x 2.
+    fn take_half(&mut self, larger: &Plane) {
+        self.resize(larger.width / 2, larger.height / 2);
+        for y in 0..self.height {
+            let (a, b) = (larger.row(2 * y), larger.row(2 * y + 1));
+            for ((pixel, a), b) in self.row_mut(y).iter_mut().zip(a.chunks_exact(2)).zip(b.chunks_exact(2)) {
+                *pixel = 0.25 * (a[0] + a[1] + b[0] + b[1]);
+            }
+        }
+        self.pad();
+    }
+}
+
+/// Sums of `N`, scaled.
+#[inline(always)]
+fn means<const N: usize>(row: &mut [f32], sums: &[f32], scale: f32) {
+    for (pixel, sums) in row.iter_mut().zip(sums.as_chunks::<N>().0) {
+        let mut sum = sums[0];
+        for value in &sums[1..] {
+            sum += value;
+        }
+        *pixel = sum * scale;
+    }
+}
+
+/// Eight places between the pixels of planes of one size.
+#[derive(Debug, Clone, Copy)]
+pub struct Spots<S: Simd> {
+    first: [u32; LANES],
+    across: f32x8<S>,
+    down: f32x8<S>,
+}
+
+/// A picture at several sizes, the largest first.
+#[derive(Debug, Clone, Default)]
+pub struct Pyramid {
+    levels: Vec<Plane>,
+    tints: [Plane; 2],
+    sums: Vec<f32>,
+}
+
+/// Cells of the largest level along a side of a pixel of the tints.
+pub const TINT: usize = 2;
+
+/// The shorter side of the smallest level is at least this.
+const SMALLEST: usize = 14;
+
+impl Pyramid {
+    /// Takes the luma of a frame at 1/`step` of its size and halves it while something is left to see.
+    pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize) {
+        let shape = image.shape();
+        self.make_room(shape.width.min(shape.height) / step);
+        self.levels[0].take(image, step, &mut self.sums);
+        for (tint, weights) in self.tints.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
+            // Every other row tells enough.
+            dispatch!(level(), _simd => tint.shrink(image, weights, (TINT * step, 2), &mut self.sums));
+        }
+        self.halve();
+    }
+
+    /// Takes `other`, made of the same frame at another size, as if of the frame at `size`.
+    pub fn take_resized(&mut self, other: &Pyramid, size: (usize, usize), step: usize) {
+        let at = |step: usize| ((size.0 / step).max(1), (size.1 / step).max(1));
+        self.make_room(size.0.min(size.1) / step);
+        let Some(largest) = other.levels.first() else { return };
+        self.levels[0].take_resized(largest, at(step));
+        for (tint, other) in self.tints.iter_mut().zip(&other.tints) {
+            tint.take_resized(other, at(TINT * step));
+        }
+        self.halve();
+    }
+
+    fn make_room(&mut self, shorter: usize) {
+        let count = (0..).take_while(|level| *level == 0 || shorter >> level >= SMALLEST).count();
+        self.levels.resize_with(count, Plane::default);
+    }
+
+    fn halve(&mut self) {
+        for level in 1..self.levels.len() {
+            let (larger, smaller) = self.levels.split_at_mut(level);
+            smaller[0].take_half(&larger[level - 1]);
+        }
+    }
+
+    /// How red and how blue it is (over green, -255..=255), at 1/[`TINT`] of the largest level's size.
+    pub fn tints(&self) -> &[Plane; 2] {
+        &self.tints
+    }
+
+    /// The levels, largest first; empty before the first frame.
+    pub fn levels(&self) -> &[Plane] {
+        &self.levels
+    }
+}

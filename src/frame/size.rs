@@ -1,0 +1,137 @@
+//! Sizes: at which size a frame is stylized.
+//!
+//! Comes in: the frame's size and the user's wish. Goes out: the size of the picture that the generator sees.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+
+/// Width and height in pixels.
+pub type Size = (usize, usize);
+
+/// The smallest side of a picture that is stylized.
+pub const SMALLEST: usize = 16;
+
+/// The user's wish: property `inference-size`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum InferenceSize {
+    /// The frame's own size.
+    #[default]
+    Frame,
+    /// At most this large, keeping the frame's proportions.
+    Within(usize, usize),
+    /// A factor of the frame's size, 0 < factor <= 4.
+    Scale(f64),
+}
+
+impl InferenceSize {
+    /// The size of the picture for a frame.
+    pub fn of(self, frame: Size) -> Size {
+        match self {
+            InferenceSize::Frame => frame,
+            InferenceSize::Within(width, height) => fit(frame, (width, height)),
+            InferenceSize::Scale(factor) => scaled(frame, factor),
+        }
+    }
+}
+
+/// The largest size of `frame`'s proportions within `bounds`.
+pub fn fit(frame: Size, bounds: Size) -> Size {
+    let factor = (bounds.0 as f64 / frame.0 as f64).min(bounds.1 as f64 / frame.1 as f64);
+    let (w, h) = scaled(frame, factor);
+    (w.min(bounds.0), h.min(bounds.1))
+}
+
+fn scaled(frame: Size, factor: f64) -> Size {
+    let side = |v: usize| ((v as f64 * factor).round() as usize).max(SMALLEST);
+    (side(frame.0), side(frame.1))
+}
+
+/// `value` rounded up to a multiple.
+pub fn round_up(value: usize, multiple: usize) -> usize {
+    value.div_ceil(multiple) * multiple
+}
+
+/// Between which two cells of a coarser row (or column) a pixel lies, and how far from the first to the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The cell before it.
+    pub low: u32,
+    /// The one after; the same where there is no other.
+    pub high: u32,
+    /// The way from one to the other, 0..=1.
+    pub share: f32,
+}
+
+/// Where `count` pixels lie among `cells`, which span the `picture` pixels from `origin` on; beyond them is their edge.
+pub fn between(count: usize, origin: usize, picture: usize, cells: usize) -> Vec<Between> {
+    let scale = cells as f32 / picture as f32;
+    let place = |i: usize| {
+        let at = ((i as f32 - origin as f32 + 0.5) * scale - 0.5).clamp(0.0, cells as f32 - 1.0);
+        let low = (at as usize).min(cells.saturating_sub(2));
+        Between { low: low as u32, high: (low + 1).min(cells - 1) as u32, share: at - low as f32 }
+    };
+    (0..count).map(place).collect()
+}
+
+impl FromStr for InferenceSize {
+    type Err = anyhow::Error;
+
+    /// `0`, `WIDTHxHEIGHT` or a factor such as `0.5` or `1/2`.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let side = |t: &str| t.trim().parse().ok().filter(|v| (SMALLEST..=8192).contains(v));
+        if let Some((width, height)) = text.split_once('x')
+            && let (Some(width), Some(height)) = (side(width), side(height))
+        {
+            return Ok(Self::Within(width, height));
+        }
+        let factor = match text.split_once('/') {
+            Some((part, whole)) => part.trim().parse().and_then(|part: f64| Ok(part / whole.trim().parse::<f64>()?)),
+            None => text.parse::<f64>(),
+        };
+        match factor {
+            Ok(0.0) => Ok(Self::Frame),
+            Ok(factor) if factor > 0.0 && factor <= 4.0 => Ok(Self::Scale(factor)),
+            _ => bail!(
+                "'{text}' is no inference size: expected 0, WIDTHxHEIGHT (16 to 8192 each) or a factor up to 4 (0.5, 1/3)"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for InferenceSize {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Frame => f.write_str("0"),
+            Self::Within(w, h) => write!(f, "{w}x{h}"),
+            Self::Scale(factor) => write!(f, "{factor}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_keep_the_proportions() {
+        let of = |text: &str| text.parse::<InferenceSize>().unwrap().of((1920, 1080));
+        assert_eq!(of("0"), (1920, 1080));
+        assert_eq!(of("640x640"), (640, 360));
+        assert_eq!(of("4000x540"), (960, 540));
+        assert_eq!([of("0.5"), of("1/2"), of("2 / 3")], [(960, 540), (960, 540), (1280, 720)]);
+        assert_eq!("0.001".parse::<InferenceSize>().unwrap().of((1920, 1080)), (16, 16));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "x", "8x8", "640", "-1", "640x", "NaN", "9000x100", "1/0", "1/", "/2", "9/2"] {
+            assert!(text.parse::<InferenceSize>().is_err(), "{text}");
+        }
+        for text in ["0", "640x360", "0.5"] {
+            assert_eq!(text.parse::<InferenceSize>().unwrap().to_string(), text);
+        }
+    }
+}
