@@ -99,8 +99,8 @@ fn no_line_along_the_border() {
     };
     let own = steps(&frame("identity"));
     for (style, stylized) in stylized_frames() {
-        for (stylized, own) in steps(&stylized).into_iter().zip(own) {
-            assert!((stylized - own).abs() < 0.05, "{style}: {:?}, the original's {own:?}", steps(&stylized));
+        for (step, own) in steps(&stylized).into_iter().zip(own) {
+            assert!((step - own).abs() < 0.05, "{style}: {:?}, the input's {own:?}", steps(&stylized));
         }
     }
 }
