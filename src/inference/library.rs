@@ -89,7 +89,7 @@ fn reason(error: &ort::LoadDynamicError) -> String {
 }
 
 /// The places to look at, in the documented order: environment variable, path recorded at install, beside the
-/// plugin, the system's loader, the wheels of the installed Python.
+/// plugin, the system's loader and library folders, the wheels of the installed Python.
 pub fn candidates(plugin_folder: Option<&Path>) -> Vec<Candidate> {
     let mut list = Vec::new();
     if let Some(path) = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()) {
@@ -103,8 +103,17 @@ pub fn candidates(plugin_folder: Option<&Path>) -> Vec<Candidate> {
         list.extend(libraries_in(folder).map(|path| Candidate { origin: "beside the plugin", path }));
     }
     list.extend(SYSTEM_NAMES.map(|name| Candidate { origin: "the system's loader", path: name.into() }));
+    let in_system = system_folders().into_iter().flat_map(|folder| libraries_in(&folder));
+    list.extend(in_system.map(|path| Candidate { origin: "the system's library folders", path }));
     list.extend(python_libraries().map(|path| Candidate { origin: "wheel of an installed Python", path }));
     list
+}
+
+/// Folders whose libraries the loader finds by their whole name only: Debian's package has `libonnxruntime.so.1.21`
+/// and neither of the names that the loader is asked for.
+fn system_folders() -> [PathBuf; 4] {
+    let of_debian = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    ["/usr/local/lib", &of_debian, "/usr/lib64", "/usr/lib"].map(PathBuf::from)
 }
 
 /// Files `libonnxruntime.so*` of a folder, newest version first.
