@@ -73,7 +73,7 @@ impl Work {
         Self::of_format(Depth::of(like).format(like.has_alpha()), like, size)
     }
 
-    /// A frame of lightness alone.
+    /// A frame of luma alone.
     ///
     /// # Errors
     /// As [`Work::new`].
@@ -159,10 +159,14 @@ fn samples_mut<S: Plane>(bytes: &mut [u8]) -> Result<&mut [S]> {
 pub struct Converter(VideoConverter);
 
 impl Converter {
+    /// A converter that uses up to `threads` threads; more than four have little to do.
+    ///
     /// # Errors
     /// A pair of formats that GStreamer cannot convert.
-    pub fn new(from: &VideoInfo, to: &VideoInfo) -> Result<Self> {
-        let converter = VideoConverter::new(from, to, Some(config()));
+    pub fn new(from: &VideoInfo, to: &VideoInfo, threads: usize) -> Result<Self> {
+        let mut config = gst_video::VideoConverterConfig::new();
+        config.set_threads(threads.clamp(1, 4) as u32);
+        let converter = VideoConverter::new(from, to, Some(config));
         converter
             .map(Self)
             .with_context(|| format!("GStreamer cannot convert {} to {}", from.format().to_str(), to.format().to_str()))
@@ -184,14 +188,7 @@ impl Converter {
     }
 }
 
-/// Threads of a conversion: more than four find little to do.
-fn config() -> gst_video::VideoConverterConfig {
-    let mut config = gst_video::VideoConverterConfig::new();
-    config.set_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(4)) as u32);
-    config
-}
-
-/// The lightness of a frame as it lies there, if its format has a plane of bytes for it.
+/// The luma plane of a frame, without a copy, if its format has one of bytes.
 pub fn light_plane<'a>(frame: &'a FrameIn) -> Option<Image<'a, u8>> {
     let (info, format) = (frame.info(), frame.format_info());
     let plain = (format.is_yuv() || format.is_gray()) && !format.is_complex() && !format.is_tiled();

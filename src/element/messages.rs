@@ -19,7 +19,8 @@ pub const GENERATOR: &str = "styletransfer-generator";
 pub const PASSTHROUGH: &str = "styletransfer-passthrough";
 
 /// Fields of every element message but [`STATS`], with type and unit, as the documentation lists them.
-pub const FIELDS: &[(&str, &[(&str, &str)])] = &[
+#[cfg(test)]
+const FIELDS: &[(&str, &[(&str, &str)])] = &[
     (
         GOVERNOR,
         &[
@@ -128,6 +129,44 @@ impl Outbox {
             };
             // Without a bus there is no receiver.
             let _ = element.post_message(posted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::stats;
+
+    /// `| name | field | type, unit |` for every field of every message.
+    fn table() -> String {
+        let rows = |name: &str, fields: &[(&str, &str)]| -> Vec<String> {
+            fields.iter().map(|(field, what)| format!("| `{name}` | `{field}` | {what} |")).collect()
+        };
+        let mut all = rows(STATS, stats::FIELDS);
+        FIELDS.iter().for_each(|(name, fields)| all.extend(rows(name, fields)));
+        all.join("\n")
+    }
+
+    #[test]
+    fn the_message_table_of_the_documentation_is_true() {
+        let readme = include_str!("../../README.md");
+        let found: Vec<_> = readme.lines().filter(|l| l.starts_with("| `styletransfer-")).collect();
+        assert_eq!(found.join("\n"), table(), "README.md needs this table:\n{}\n", table());
+    }
+
+    #[test]
+    fn messages_have_the_documented_fields() {
+        gst::init().unwrap();
+        let mut out = Outbox::default();
+        out.governor(Step::FULL, 1.0);
+        out.generator("cpu", "model", (64, 48));
+        out.passthrough(Some(gst::ClockTime::SECOND), 1, "reason");
+        for message in &out.0 {
+            let Message::Element(structure) = message else { panic!("{message:?}") };
+            let (_, fields) = FIELDS.iter().find(|(name, _)| *name == structure.name()).unwrap();
+            let found: Vec<_> = structure.fields().map(|field| field.to_string()).collect();
+            assert_eq!(found, fields.iter().map(|(field, _)| *field).collect::<Vec<_>>());
         }
     }
 }
