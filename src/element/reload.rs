@@ -31,15 +31,15 @@ enum State {
     #[default]
     Idle,
     /// Another pipeline is being loaded.
-    Loading(Load),
+    Loading(Box<Load>),
     /// The pipeline before fades out; the next one may be on its way.
-    Fading(Fading),
+    Fading(Box<Fading>),
 }
 
 struct Fading {
     from: Pipeline,
     fade: Fade,
-    next: Option<Load>,
+    next: Option<Box<Load>>,
 }
 
 /// An execution provider that needs minutes to prepare, while another one is in use.
@@ -51,7 +51,7 @@ enum Promise {
     /// It is to be prepared for what is in use.
     Open(&'static str),
     /// It is being prepared.
-    Preparing(&'static str, Load),
+    Preparing(&'static str, Box<Load>),
     /// It is in use: loading waits for it from now on.
     Kept,
 }
@@ -121,8 +121,8 @@ impl Reload {
 
     /// Ends a fade: the pipeline before is of other caps, or of another position.
     pub fn end_fade(&mut self) {
-        if let State::Fading(Fading { next, .. }) = &mut self.state {
-            self.state = next.take().map_or(State::Idle, State::Loading);
+        if let State::Fading(fading) = &mut self.state {
+            self.state = fading.next.take().map_or(State::Idle, State::Loading);
         }
     }
 
@@ -198,7 +198,7 @@ impl Reload {
         Ok(())
     }
 
-    fn load_slot(&mut self) -> Option<Load> {
+    fn load_slot(&mut self) -> Option<Box<Load>> {
         match std::mem::take(&mut self.state) {
             State::Loading(load) => Some(load),
             State::Fading(mut fading) => {
@@ -210,7 +210,7 @@ impl Reload {
         }
     }
 
-    fn set_load(&mut self, load: Load) {
+    fn set_load(&mut self, load: Box<Load>) {
         match &mut self.state {
             State::Fading(fading) => fading.next = Some(load),
             state => *state = State::Loading(load),
@@ -218,7 +218,11 @@ impl Reload {
     }
 
     fn is_loading(&self) -> bool {
-        matches!(&self.state, State::Loading(_) | State::Fading(Fading { next: Some(_), .. }))
+        match &self.state {
+            State::Loading(_) => true,
+            State::Fading(fading) => fading.next.is_some(),
+            State::Idle => false,
+        }
     }
 
     /// Switches to what was loaded, if it is still wanted.
@@ -247,12 +251,12 @@ impl Reload {
         match std::mem::take(&mut self.promise) {
             Promise::Open(slow) if self.wanted == self.current && !self.is_loading() => {
                 self.promise = match self.load(ask(), true) {
-                    Ok(load) => Promise::Preparing(slow, load),
+                    Ok(load) => Promise::Preparing(slow, Box::new(load)),
                     Err(problem) => self.break_promise(slow, &problem, out),
                 };
                 false
             }
-            Promise::Preparing(slow, load) if load.is_finished() => self.take_promise(slow, load, ask, out),
+            Promise::Preparing(slow, load) if load.is_finished() => self.take_promise(slow, *load, ask, out),
             same => {
                 self.promise = same;
                 false
@@ -311,7 +315,7 @@ impl Reload {
     fn order(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) {
         let waits = matches!(self.promise, Promise::Kept) && self.wanted.is_of_model(&self.current);
         match self.load(ask(), waits) {
-            Ok(load) => self.set_load(load),
+            Ok(load) => self.set_load(Box::new(load)),
             Err(problem) => {
                 self.current = self.wanted.clone();
                 out.warning(format!("the old model stays in use: {problem:#}"));
@@ -353,7 +357,7 @@ impl Reload {
         let length = if resized { Duration::ZERO } else { settings.style_fade() };
         if let Some(from) = before.filter(|_| !length.is_zero() || settings.lookahead > 0) {
             let next = self.load_slot();
-            self.state = State::Fading(Fading { from, fade: Fade::new(length), next });
+            self.state = State::Fading(Box::new(Fading { from, fade: Fade::new(length), next }));
         }
     }
 
@@ -371,11 +375,11 @@ impl Reload {
         let outcome = pipeline.stylize(frames, controls)?;
         anyhow::ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
         let Some(how) = shown(outcome) else { return Ok(old.map(|how| Stylized { how, from_old: true })) };
-        if let State::Fading(Fading { from, fade, next }) = &mut self.state {
-            let share = fade.share(controls.stylizer.time);
+        if let State::Fading(fading) = &mut self.state {
+            let share = fading.fade.share(controls.stylizer.time);
             match share < 1.0 && old.is_some() {
-                true => pipeline.fade_from(from, share)?,
-                false => self.state = next.take().map_or(State::Idle, State::Loading),
+                true => pipeline.fade_from(&fading.from, share)?,
+                false => self.state = fading.next.take().map_or(State::Idle, State::Loading),
             }
         }
         Ok(Some(Stylized { how, from_old: false }))
