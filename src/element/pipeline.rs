@@ -163,6 +163,8 @@ struct Conversion {
     input: Work,
     stylized: Work,
     full: Option<FullSize>,
+    /// With alpha, frames are scaled after their hidden colours are gone.
+    shrink: Option<Converter>,
     leave: Converter,
 }
 
@@ -178,6 +180,16 @@ struct FullSize {
 enum Enlarge {
     Resize(Converter),
     Guided(Box<Guide>),
+}
+
+impl Enlarge {
+    /// See [`Guide::look`].
+    fn look(&mut self, frame: Numbered) -> Result<Option<&Light>> {
+        match self {
+            Enlarge::Guided(guide) => guide.look(frame),
+            Enlarge::Resize(_) => Ok(None),
+        }
+    }
 }
 
 /// The frame's luma at both sizes.
@@ -202,8 +214,10 @@ impl Conversion {
         let enter = Converter::new(info, input.info(), threads)?;
         let same = geometry.input == frame && geometry.output == frame;
         let full = (!same).then(|| FullSize::new(info, frame, &stylized, threads)).transpose()?;
+        let scaled = full.as_ref().filter(|_| info.has_alpha());
+        let shrink = scaled.map(|full| Converter::new(full.input.info(), input.info(), threads)).transpose()?;
         let leave = Converter::new(full.as_ref().map_or(stylized.info(), |f| f.stylized.info()), info, threads)?;
-        Ok(Self { info: info.clone(), requested, enter, input, stylized, full, leave })
+        Ok(Self { info: info.clone(), requested, enter, input, stylized, full, shrink, leave })
     }
 
     /// The result lies in [`Conversion::result`] then.
@@ -213,9 +227,9 @@ impl Conversion {
         frames: Frames,
         controls: FrameControls,
     ) -> Result<Outcome> {
-        let light = match &mut self.full {
-            Some(FullSize { enlarge: Enlarge::Guided(guide), .. }) => guide.look(frames.next)?,
-            _ => None,
+        let (light, large) = match &mut self.full {
+            Some(FullSize { enlarge, enter, input, .. }) => (enlarge.look(frames.next)?, Some((enter, input))),
+            None => (None, None),
         };
         let into = &mut self.stylized.image_mut()?;
         let propagated = match light {
@@ -226,7 +240,14 @@ impl Conversion {
         let outcome = match (propagated, light) {
             (Some(outcome), _) => outcome,
             (None, light) => {
-                self.enter.enter(frames.next.frame, &mut self.input);
+                match (large, &self.shrink) {
+                    (Some((enter, large)), Some(shrink)) => {
+                        enter.enter(frames.next.frame, large);
+                        large.hide_invisible::<S>()?;
+                        shrink.resize(large, &mut self.input);
+                    }
+                    _ => self.enter.enter(frames.next.frame, &mut self.input),
+                }
                 let input = self.input.image::<S>()?;
                 match light {
                     Some(light) => stylizer.stylize(&light.image()?, &input, into, controls.stylizer)?,
@@ -287,12 +308,14 @@ impl FullSize {
     }
 
     fn finish<S: Plane>(&mut self, shown: Numbered, small: &Work, mix: Option<Mix>) -> Result<()> {
+        if mix.is_some() {
+            self.enter.enter(shown.frame, &mut self.input);
+        }
         match &mut self.enlarge {
             Enlarge::Resize(resize) => resize.resize(small, &mut self.stylized),
-            Enlarge::Guided(guide) => guide.enlarge::<S>(shown, small, &mut self.stylized)?,
+            Enlarge::Guided(guide) => guide.enlarge::<S>(shown, &self.input, small, &mut self.stylized)?,
         }
         let Some(mix) = mix else { return Ok(()) };
-        self.enter.enter(shown.frame, &mut self.input);
         merge::<S>(&self.input, &mut self.stylized, mix)
     }
 }
@@ -312,7 +335,7 @@ impl Guide {
         Ok(Some(&self.light))
     }
 
-    fn enlarge<S: Plane>(&mut self, shown: Numbered, stylized: &Work, into: &mut Work) -> Result<()> {
+    fn enlarge<S: Plane>(&mut self, shown: Numbered, coloured: &Work, stylized: &Work, into: &mut Work) -> Result<()> {
         if let Some(plane) = light_plane(shown.frame) {
             if self.of != Some(shown.number) {
                 self.light.take(&plane, self.size);
@@ -322,6 +345,9 @@ impl Guide {
             return Ok(());
         }
         self.enter.enter(shown.frame, &mut self.large);
+        if coloured.info().has_alpha() {
+            self.large.hide_where_invisible::<S>(coloured)?;
+        }
         let large = self.large.image::<S>()?;
         self.light.take(&large, self.size);
         self.guided.run(&stylized.image::<S>()?, &self.light.image()?, &large, &mut into.image_mut()?);
