@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release --example stylize_file -- INPUT OUTPUT [--set property=value]...`
 //!
-//! OUTPUT ends in .mp4, .mov or .mkv. Every audio stream that the container can hold is copied as it is; other streams
-//! (subtitles, further video) are left out and named. With a terminal
-//! there is a progress bar, without one a line every few seconds. Errors of the pipeline end the program with status 1.
+//! OUTPUT ends in .mp4, .mov or .mkv. Every audio stream that the container can hold is copied as it is; subtitles, further
+//! video, and chapters in a container that holds none are left out, with a line for each. Interlaced films are deinterlaced,
+//! rotated ones turned upright. With a terminal there is a progress bar, without one a line every few seconds. The exit status
+//! is 1 where the film could not be converted, and where frames of it are not stylized: the last line says which.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -98,20 +99,20 @@ impl Film {
         quantizer: u32,
     ) -> Result<gst::Element> {
         let decoder = make(pipeline, "decodebin")?;
-        let queue = make(pipeline, "queue")?;
         let before = make(pipeline, "videoconvert")?;
         let after = make(pipeline, "videoconvert")?;
         let encoder = make(pipeline, "x264enc")?;
         encoder.set_property_from_str("pass", "qual");
         encoder.set_property("quantizer", quantizer);
         let parser = make(pipeline, "h264parse")?;
-        gst::Element::link_many([&queue, &before, stylizer, &after, &encoder, &parser, muxer])?;
+        gst::Element::link_many([&before, stylizer, &after, &encoder, &parser, muxer])?;
+        let weak = pipeline.downgrade();
         decoder.connect_pad_added(move |_, pad| {
-            let target = queue.static_pad("sink");
-            if let Some(target) = target.filter(|t| !t.is_linked())
-                && let Err(problem) = pad.link(&target)
+            let (Some(pipeline), Some(target)) = (weak.upgrade(), before.static_pad("sink")) else { return };
+            if !target.is_linked()
+                && let Err(problem) = link_decoded(&pipeline, pad, &before)
             {
-                eprintln!("decoded video cannot be used: {problem}");
+                gst::element_error!(pipeline, gst::CoreError::Negotiation, ("decoded video: {problem:#}"));
             }
         });
         Ok(decoder)
@@ -121,8 +122,16 @@ impl Film {
         let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.refusal());
         let outcome = started.and_then(|_| self.watch());
         self.pipeline.set_state(gst::State::Null)?;
-        let frames = outcome?;
-        println!("{} frames stylized: {}", frames, output.display());
+        let (frames, missed) = outcome?;
+        match missed.is_empty() {
+            true => println!("{frames} frames stylized: {}", output.display()),
+            false => bail!(
+                "{} of {frames} frames of '{}' are not stylized: {}",
+                missed.len(),
+                output.display(),
+                ranges(&missed)
+            ),
+        }
         Ok(())
     }
 
@@ -135,12 +144,13 @@ impl Film {
         }
     }
 
-    /// Shows progress until the end; returns the number of frames.
-    fn watch(&self) -> Result<u64> {
+    /// Shows progress until the end; returns the number of frames, and which are not stylized.
+    fn watch(&self) -> Result<(u64, Vec<u64>)> {
         let bus = self.pipeline.bus().context("a pipeline has a bus")?;
         let bar = ProgressBar::new(100);
         bar.set_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left")?);
         let mut progress = Progress { bar, printed: Instant::now() };
+        let mut missed = Vec::new();
         loop {
             match bus.timed_pop(gst::ClockTime::from_mseconds(200)).as_ref().map(|m| m.view()) {
                 Some(gst::MessageView::Eos(_)) => break,
@@ -149,12 +159,13 @@ impl Film {
                     bail!("{source}: {}", error.error());
                 }
                 Some(gst::MessageView::Warning(warning)) => progress.note(&warning.error().to_string()),
+                Some(gst::MessageView::Element(message)) => missed.extend(passed_through(message)),
                 _ => {}
             }
             progress.show(self.share(), self.frames());
         }
         progress.bar.finish_and_clear();
-        Ok(self.frames())
+        Ok((self.frames(), missed))
     }
 
     fn frames(&self) -> u64 {
@@ -175,6 +186,49 @@ impl Film {
     }
 }
 
+/// The frame that a message says is not stylized.
+fn passed_through(message: &gst::message::Element) -> Option<u64> {
+    let structure = message.structure().filter(|s| s.name() == "styletransfer-passthrough")?;
+    structure.get("frame").ok()
+}
+
+/// `3, 7-9` for 3, 7, 8, 9.
+fn ranges(frames: &[u64]) -> String {
+    let starts = |i: &usize| *i == 0 || frames[i - 1] + 1 != frames[*i];
+    let text = |i: usize| {
+        let length = frames[i..].iter().zip(frames[i]..).take_while(|(frame, next)| **frame == *next).count() as u64;
+        if length == 1 { frames[i].to_string() } else { format!("{}-{}", frames[i], frames[i] + length - 1) }
+    };
+    (0..frames.len()).filter(starts).map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Decoded video to the converter, over the elements that it needs: a queue, `deinterlace`, `videoflip`.
+fn link_decoded(pipeline: &gst::Pipeline, pad: &gst::Pad, to: &gst::Element) -> Result<()> {
+    let mut chain = vec![make(pipeline, "queue")?];
+    let caps = pad.current_caps().context("a decoded stream has no caps")?;
+    let mode = caps.structure(0).and_then(|s| s.get::<String>("interlace-mode").ok());
+    if mode.is_some_and(|mode| mode != "progressive") {
+        chain.push(make(pipeline, "deinterlace")?);
+    }
+    if is_rotated(pad) {
+        let flip = make(pipeline, "videoflip")?;
+        flip.set_property_from_str("video-direction", "auto");
+        chain.extend([make(pipeline, "videoconvert")?, flip]);
+    }
+    gst::Element::link_many(chain.iter().chain([to]))?;
+    pad.link(&chain[0].static_pad("sink").context("queue without sink")?)?;
+    chain.iter().try_for_each(|element| element.sync_state_with_parent())?;
+    Ok(())
+}
+
+/// Whether the tags of a stream ask for a turn.
+fn is_rotated(pad: &gst::Pad) -> bool {
+    let tags = (0..).map_while(|i| pad.sticky_event::<gst::event::Tag>(i));
+    let mut orientations =
+        tags.filter_map(|e| e.tag().get::<gst::tags::ImageOrientation>().map(|v| v.get().to_owned()));
+    orientations.any(|orientation| orientation != "rotate-0")
+}
+
 /// Sends a parsed stream where it belongs.
 fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
@@ -182,6 +236,9 @@ fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, m
     let is_video = kind.starts_with("video/") || kind.starts_with("image/");
     let sink = video.static_pad("sink").filter(|sink| is_video && !sink.is_linked());
     if let Some(sink) = sink {
+        if muxer.dynamic_cast_ref::<gst::TocSetter>().is_none() {
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, report_chapters);
+        }
         pad.link(&sink)?;
         return Ok(());
     }
@@ -199,13 +256,36 @@ fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, m
         queue.sync_state_with_parent()?;
         return Ok(());
     }
-    eprintln!("left out: {kind}");
+    eprintln!("left out: {}", named(&kind));
     let sink = make(pipeline, "fakesink")?;
     sink.set_property("async", false);
     queue.link(&sink)?;
     queue.sync_state_with_parent()?;
     sink.sync_state_with_parent()?;
     Ok(())
+}
+
+/// Says once that a container without a table of contents drops the chapters.
+fn report_chapters(_: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
+    match info.event().map(|event| event.type_()) {
+        Some(gst::EventType::Toc) => {
+            eprintln!("left out: chapters, which .mp4 and .mov do not hold here; .mkv does");
+            gst::PadProbeReturn::Remove
+        }
+        _ => gst::PadProbeReturn::Ok,
+    }
+}
+
+/// What a media type is called.
+fn named(kind: &str) -> String {
+    let name = match kind.split('/').next() {
+        Some("text" | "subpicture" | "subtitle") => "subtitles",
+        Some("application") if kind.contains("ssa") || kind.contains("ass") || kind.contains("teletext") => "subtitles",
+        Some("video" | "image") => "a further video stream",
+        Some("audio") => "an audio stream that this container does not hold",
+        _ => "a stream",
+    };
+    format!("{name} ({kind})")
 }
 
 /// A bar on a terminal, else a line now and then.

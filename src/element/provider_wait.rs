@@ -133,7 +133,7 @@ fn with_provider_wait_the_first_frame_is_its_own() {
         }
         slow::end(End::Ready);
     });
-    let mut play = Play::new("provider-wait=true");
+    let mut play = Play::new("provider-wait=always");
     opener.join().unwrap();
     play.frame();
     assert_eq!(play.provider(), slow::NAME);
