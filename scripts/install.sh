@@ -69,7 +69,8 @@ uninstall() {
     say "Removed ${found[*]}"
 }
 
-# Files are replaced, never rewritten: a running pipeline keeps the library that it has loaded.
+# Files are replaced, never rewritten: a running pipeline keeps the library that it has loaded, and GStreamer looks again
+# at a plugin that it once refused.
 install_runtime() {
     local folder
     folder=$(dirname "$ORT_DYLIB_PATH")

@@ -44,10 +44,11 @@ $name ($version) unstable; urgency=medium
 END
 gzip -9n <"$stage/changelog" >"$doc/changelog.gz"
 
-# What the library needs, with the versions that its symbols ask for.
+# What the library needs, with the versions that its symbols ask for; GStreamer refuses a plugin for a newer version of it.
 mkdir -p "$stage/source/debian" "$root/DEBIAN"
 printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$name" "$name" >"$stage/source/debian/control"
-depends=$(cd "$stage/source" && dpkg-shlibdeps -O "$installed" | sed -n 's/^shlibs:Depends=//p')
+depends=$(cd "$stage/source" && dpkg-shlibdeps -O "$installed" | sed -n 's/^shlibs:Depends=//p' |
+    sed -E 's/(libgstreamer[a-z1.-]*-0) \(>= [^)]*\)/\1 (>= 1.22)/g')
 size=$(du -sk --exclude DEBIAN "$root" | cut -f 1)
 sed -e "s|@NAME@|$name|" -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$architecture|" \
     -e "s|@MAINTAINER@|$maintainer|" -e "s|@SIZE@|$size|" -e "s|@DEPENDS@|$depends|" \

@@ -48,18 +48,21 @@ need_rust() {
         rustup default stable
     else
         need_packages curl ca-certificates
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --component clippy,rustfmt
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+            sh -s -- -y --profile minimal --component clippy,rustfmt ||
+            fail "Rust was not installed; install version $RUST_NEEDED or newer by hand (https://rustup.rs) and try again"
         . "$HOME/.cargo/env"
     fi
 }
 
 # onnxruntime_wheel : prints name and version of the PyPI wheel whose library is best on this processor.
-# OpenVINO's gain is in 8 bit integers, and only VNNI instructions compute them exactly. Time of 640x360 and 1280x720
-# frames through models/van-gogh.onnx, as a multiple of the CPU provider's with fp32, and difference of the picture:
-#   Xeon with VNNI    OpenVINO int8 0.39 to 0.63, 0.5 to 1.6/255    OpenVINO fp32 0.8 to 0.85
-#   EPYC, AVX2 only   OpenVINO int8 0.94 to 1.00, 2.7 to 4.5/255    OpenVINO fp32 1.35 to 1.38
+# OpenVINO's gain is in 8 bit integers, and only VNNI instructions compute them exactly. Measured at 640x360 and 1280x720
+# with the network of the built-in styles: time as a multiple of the CPU provider's with fp32, and the mean difference
+# from its picture.
+#   Xeon, VNNI        OpenVINO int8 0.39 to 0.63, 0.5 to 1.6/255    OpenVINO fp32 0.8 to 0.85
+#   EPYC, AVX2 only   OpenVINO int8 0.8 to 1.0, 2.7 to 4.5/255      OpenVINO fp32 1.2 to 1.4
 # Versions 1.24.4, 1.27.0, 1.31.1 and 1.32.0 of the CPU library took 0.97 to 1.06 of the time of 1.24.1; all of them run
-# on Debian 12 (glibc 2.28 at most).
+# on Debian 12 (they need glibc 2.28).
 onnxruntime_wheel() {
     if [ "$(uname -m)" = x86_64 ] && grep -qE '^flags.*\bavx(512)?_vnni\b' /proc/cpuinfo; then
         echo "onnxruntime-openvino $ORT_OPENVINO_VERSION"

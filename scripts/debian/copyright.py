@@ -11,15 +11,16 @@ PLUGIN = ["--locked", "--no-default-features", "--features", "plugin"]
 HEAD = """\
 gst-plugin-styletransfer: a GStreamer element that stylizes video with ONNX models.
 
-Copyright: the developers of gst-plugin-styletransfer
+Copyright (C) 2026 the developers of gst-plugin-styletransfer
 License: MPL-2.0; the text is in /usr/share/common-licenses/MPL-2.0
 
 The models inside the plugin
-Copyright: the developers of gst-plugin-styletransfer, who waive it
+Copyright (C) 2026 the developers of gst-plugin-styletransfer, who waive it
 License: CC0-1.0; the text is in /usr/share/common-licenses/CC0-1.0
 
-These Rust crates are linked into the plugin. Their licence texts and copyright notices are in crates.txt.gz beside this
-file; the texts of Apache-2.0 and MPL-2.0 are in /usr/share/common-licenses too.
+Rust's standard library (MIT OR Apache-2.0) and these crates are linked into the plugin. Their licence texts and
+copyright notices are in crates.txt.gz beside this file; the texts of Apache-2.0 and MPL-2.0 are in
+/usr/share/common-licenses too.
 
 """
 
