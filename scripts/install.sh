@@ -85,14 +85,11 @@ install_runtime() {
     privileged mv "$runtime.new" "$runtime"
 }
 
-# The plugin reads this file; the path is relative to it, or that of a library which is not ours.
+# The plugin reads this file: the path of the library.
 install_record() {
-    local library=$library_of_user text
-    if [ -z "$library" ]; then
-        library=$(realpath --no-symlinks --relative-to "$plugins" "$runtime/$(basename "$ORT_DYLIB_PATH")")
-    fi
+    local text
     text=$(mktemp)
-    echo "$library" >"$text"
+    echo "${library_of_user:-$runtime/$(basename "$ORT_DYLIB_PATH")}" >"$text"
     privileged install -m 644 "$text" "$record"
     rm "$text"
 }
@@ -108,7 +105,7 @@ check() {
     local found
     found=$(as_new_shell gst-inspect-1.0 styletransfer | sed -n 's/^ *Filename *//p') ||
         fail "GStreamer does not load '$plugin'; GST_DEBUG=GST_PLUGIN_LOADING:4 gst-inspect-1.0 '$plugin' shows why"
-    if [ "$found" != "$plugin" ]; then
+    if [ ! "$found" -ef "$plugin" ]; then
         echo "warning: GStreamer takes another copy of the plugin, '$found'; remove it to use '$plugin'" >&2
     fi
     as_new_shell gst-launch-1.0 -q videotestsrc num-buffers=5 ! video/x-raw,width=160,height=90 ! styletransfer ! fakesink ||

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Installs the Debian package in clean Debian systems and uses it there: scripts/test_deb.sh [SUITE...]
 # Without SUITE: bookworm, with ONNX Runtime from PyPI, and trixie, with its own. Needs root: debootstrap and chroot.
+# DEB=FILE tests that package, MIRROR=URL takes another mirror than this machine's.
 
 . "$(dirname "$0")/setup.sh"
 [ "$(id -u)" = 0 ] || fail "debootstrap and chroot need root; run: sudo scripts/test_deb.sh $*"
 [ $# -gt 0 ] || set -- bookworm trixie
 need_packages debootstrap
-scripts/package_deb.sh target/debian
-DEB=$(ls -t target/debian/*.deb | head -n 1)
+if [ -z "${DEB:-}" ]; then
+    scripts/package_deb.sh target/debian
+    DEB=$(ls -t target/debian/*.deb | head -n 1)
+fi
+[ -r "$DEB" ] || fail "the package '$DEB' cannot be read"
 
-# The mirror that this machine uses, or the one in MIRROR.
 MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)}
 [ -n "$MIRROR" ] || fail "apt names no mirror on this machine; name one in the environment variable MIRROR"
 scratch=$(mktemp -d)
@@ -22,7 +25,9 @@ inside() {
 }
 # as_user LINE : runs a shell line as somebody who logs in.
 as_user() { inside su --login somebody --command "$1"; }
-inside_apt() { inside apt-get -qq -y "$@" >/dev/null; }
+inside_apt() {
+    inside apt-get -qq -y "$@" >"$scratch/apt.log" 2>&1 || { tail "$scratch/apt.log" >&2; fail "apt-get $* failed"; }
+}
 
 make_root() {
     say "$1: making a clean system"
@@ -31,8 +36,10 @@ make_root() {
         { tail "$scratch/debootstrap.log" >&2; fail "debootstrap of $1 from $MIRROR failed"; }
     # How this machine reaches the mirror and PyPI: proxies, certificates, pip's settings.
     apt-config dump | grep -E '^Acquire::(http|https|Check)' >"$ROOT/etc/apt/apt.conf.d/90machine" || true
-    mkdir -p "$ROOT/etc/ssl/certs"
-    cp -L /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/certs/machine.crt" 2>/dev/null || true
+    mkdir -p "$ROOT/etc/ssl"
+    if cp -L /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/machine.crt" 2>/dev/null; then
+        echo 'Acquire::https::CAInfo "/etc/ssl/machine.crt";' >>"$ROOT/etc/apt/apt.conf.d/90machine"
+    fi
     cp /etc/pip.conf "$ROOT/etc/" 2>/dev/null || true
     # No service starts.
     printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
@@ -51,7 +58,7 @@ use() {
     local home=$ROOT/home/somebody
     [ "$(stat -c %s "$home/stylized.rgb")" = $((3 * 160 * 90 * 3)) ] || fail "$1: not three frames came out"
     ! cmp -s "$home/plain.rgb" "$home/stylized.rgb" || fail "$1: the frames came out as they went in"
-    as_user "GST_DEBUG=styletransfer:4 $LINE ! styletransfer ! fakesink 2>&1" | grep -oiE 'onnx ?runtime.*|.*libonnx.*' | sort -u | head -n 3 || true
+    echo "three frames stylized"
 }
 
 # Debian 12 has no package of ONNX Runtime: without it the pipeline says so, with the wheel it works.
@@ -63,7 +70,7 @@ add_wheel() {
     say "$1: ONNX Runtime from PyPI"
     inside_apt install --no-install-recommends python3-pip
     local settings="PIP_DISABLE_PIP_VERSION_CHECK=1"
-    if [ -f "$ROOT/etc/ssl/certs/machine.crt" ]; then settings+=" PIP_CERT=/etc/ssl/certs/machine.crt"; fi
+    if [ -f "$ROOT/etc/ssl/machine.crt" ]; then settings+=" PIP_CERT=/etc/ssl/machine.crt"; fi
     # The command of README.Debian.
     as_user "$settings $(grep -o 'python3 -m pip install .*' scripts/debian/README.Debian)"
 }
@@ -82,7 +89,7 @@ for suite in "$@"; do
     cp "$DEB" "$ROOT/tmp/"
     say "$suite: installing $(basename "$DEB") and what it recommends"
     inside_apt install "/tmp/$(basename "$DEB")"
-    if ! inside dpkg-query -W 'libonnxruntime*' 2>/dev/null; then add_wheel "$suite"; fi
+    if ! compgen -G "$ROOT/usr/lib/*/libonnxruntime.so*"; then add_wheel "$suite"; fi
     use "$suite"
     remove "$suite"
     rm -rf --one-file-system "$ROOT"
