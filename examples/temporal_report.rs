@@ -1,7 +1,7 @@
 //! How steady a film becomes: every temporal method on the same stylized frames, in one run.
 //!
-//! `cargo run --release --example temporal_report -- CLIP [--model FILE] [--size 256x256] [--frames 60]
-//! [--smoothing 0.75] [--plot report.png] [--dump FOLDER]`
+//! `cargo run --release --features test-support --example temporal_report -- CLIP [--model FILE] [--size 256x256]
+//! [--frames 60] [--smoothing 0.75] [--plot report.png] [--dump FOLDER]`
 //!
 //! E_warp is the warping error of Lai et al. 2018 (its motion is that of the film itself); gain is what a method takes
 //! off the raw stylized frames' error; sharpness is their fine detail that is left; PSNR is to the raw stylized frame; colour drift

@@ -1,7 +1,7 @@
 //! How fast, how late and how steadily the element works on this machine, and others on the same frames and model.
 //!
-//! `cargo run --release --example realtime_report -- CLIP [--model FILE] [--sizes 640x360,1280x720] [--seconds 10]
-//! [--rounds 30] [--python PYTHON] [--plot report.png]`
+//! `cargo run --release --features test-support --example realtime_report -- CLIP [--model FILE]
+//! [--sizes 640x360,1280x720] [--seconds 10] [--rounds 30] [--python PYTHON] [--plot report.png]`
 //!
 //! Three tables for every size. *Cost*: the element at full speed, frame by frame, against the bare ONNX Runtime session
 //! on the same tensor, in turns. *Live*: the clip at 30 fps from a live source into a sink that keeps the clock, with the
