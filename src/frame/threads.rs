@@ -6,6 +6,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+/// Processors that this process may use: those that its affinity (`taskset`, cpusets) and its CPU quota leave; at least 1.
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// How many threads share work.
 fn count() -> usize {
     rayon::current_num_threads().clamp(1, 8)
