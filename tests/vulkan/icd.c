@@ -7,7 +7,9 @@
  *
  * This driver passes every call to lavapipe, except three: it adds the two features where features are queried, and takes
  * them out again where a device is created, because lavapipe would refuse them. The environment variable LAVAPIPE names
- * lavapipe's library. The structures are declared here as far as they are read, so that no Vulkan headers are needed.
+ * lavapipe's library. With ICD_CLAIM=0 in the environment it denies the two features instead: a driver that Dawn refuses,
+ * whatever the version of Mesa. The structures are declared here as far as they are read, so that no Vulkan headers are
+ * needed.
  */
 #include <dlfcn.h>
 #include <stdint.h>
@@ -71,16 +73,21 @@ static void set(Bool32 *features, Bool32 value) {
     features[STORAGE_IMAGE_ARRAY] = value;
 }
 
+static Bool32 claimed(void) {
+    const char *claim = getenv("ICD_CLAIM");
+    return !claim || strcmp(claim, "0");
+}
+
 static void get_features(Handle device, Bool32 *features) {
     typedef void (*Get)(Handle, Bool32 *);
     ((Get)lavapipe("vkGetPhysicalDeviceFeatures"))(device, features);
-    set(features, 1);
+    set(features, claimed());
 }
 
 static void get_features_2(Handle device, Features2 *chain) {
     typedef void (*Get)(Handle, Features2 *);
     ((Get)lavapipe("vkGetPhysicalDeviceFeatures2"))(device, chain);
-    set(chain->features, 1);
+    set(chain->features, claimed());
 }
 
 static int32_t create_device(Handle physical, const DeviceInfo *info, const void *allocator, Handle *device) {
