@@ -6,6 +6,8 @@ use gststyletransfer::flow::pyramid::Pyramid;
 use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::metrics::detail;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
+use gststyletransfer::tensor::ingest::ingest;
+use gststyletransfer::tensor::layout::Format;
 use gststyletransfer::warp::canvas::Canvas;
 
 const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
@@ -396,4 +398,75 @@ fn paintings_of_another_size_go_on_with_the_history() {
         let mut fresh = Stabilizer::default();
         assert_eq!(show(&mut fresh, &next, &stylized), stylized, "without it the stylized frame is shown as it is");
     }
+}
+
+/// A picture on a transparent ground: a disc that moves, with what lies under alpha 0 chosen by `hidden`.
+struct Sprite {
+    frame: Frame,
+    alpha: Vec<u8>,
+}
+
+impl Sprite {
+    fn new(i: usize, seed: u64, hidden: impl FnMut() -> u8) -> Self {
+        let (width, height) = (128, 96);
+        let mut frame = Frame::textured(width, height, seed, |x, y| (x - 1.5 * i as f32, y - 0.5 * i as f32));
+        let disc = |at: usize| ((at % width) as f32 - 64.0, (at / width) as f32 - 48.0);
+        let radius = |(x, y): (f32, f32)| (x * x + y * y).sqrt();
+        let alpha: Vec<u8> =
+            (0..width * height).map(|at| ((24.0 - radius(disc(at))) * 80.0).clamp(0.0, 255.0) as u8).collect();
+        let mut hidden = hidden;
+        for plane in &mut frame.planes {
+            plane.iter_mut().zip(&alpha).filter(|(_, a)| **a == 0).for_each(|(v, _)| *v = hidden());
+        }
+        Self { frame, alpha }
+    }
+
+    fn image(&self) -> Image<'_, u8> {
+        self.frame.image().with_alpha(&self.alpha, self.frame.width).unwrap()
+    }
+}
+
+/// Tensors, reports and shown frames of a sprite; its stylized frame is the generator's input itself.
+fn stabilize_sprite(frames: &[Sprite]) -> Vec<(Change, f32, Vec<f32>)> {
+    let mut stabilizer = Stabilizer::default();
+    let stabilize = |sprite: &Sprite| {
+        let (canvas, mut tensor) = (sprite.frame.canvas(), vec![0.0; sprite.frame.planar().len()]);
+        ingest(&sprite.image(), &mut tensor, &Format::CANONICAL, &canvas.into()).unwrap();
+        stabilizer.observe(&sprite.image(), MOTION);
+        let shown = shown(canvas, |into| stabilizer.stabilize(&tensor, canvas, MOTION, into).unwrap()).unwrap();
+        (stabilizer.report().change, stabilizer.report().confidence, shown)
+    };
+    frames.iter().map(stabilize).collect()
+}
+
+#[test]
+fn colours_under_alpha_zero_change_neither_motion_nor_confidence_nor_output() {
+    let frames = |hidden: &mut dyn FnMut() -> u8| (0..8).map(|i| Sprite::new(i, 8, &mut *hidden)).collect::<Vec<_>>();
+    let mut noise = Noise(4);
+    let plain = stabilize_sprite(&frames(&mut || 0));
+    let noisy = stabilize_sprite(&frames(&mut || (noise.next() * 255.0) as u8));
+    for (i, (plain, noisy)) in plain.iter().zip(&noisy).enumerate() {
+        assert_eq!(noisy.0, if i == 0 { Change::Cut } else { Change::None }, "frame {i}");
+        assert!(plain == noisy, "frame {i} differs by what is hidden");
+        assert!(i == 0 || noisy.1 > 0.8, "a confidence of {} in frame {i}", noisy.1);
+    }
+}
+
+/// Less than a fifth of the frame is visible: all of that changes.
+#[test]
+fn a_cut_within_the_visible_part_is_a_cut() {
+    let mut frames: Vec<Sprite> = (0..3).map(|i| Sprite::new(i, 8, || 0)).collect();
+    frames.extend((3..6).map(|i| Sprite::new(i, 90, || 0)));
+    let changes: Vec<Change> = stabilize_sprite(&frames).iter().map(|frame| frame.0).collect();
+    let expected = [Change::Cut, Change::None, Change::None, Change::Cut, Change::None, Change::None];
+    assert_eq!(changes, expected);
+}
+
+#[test]
+fn frames_in_which_nothing_is_visible_are_no_cut() {
+    let mut noise = Noise(4);
+    let mut frames: Vec<Sprite> = (0..3).map(|i| Sprite::new(i, 8, || (noise.next() * 255.0) as u8)).collect();
+    frames.iter_mut().for_each(|sprite| sprite.alpha.fill(0));
+    let reports = stabilize_sprite(&frames);
+    assert!(reports[1..].iter().all(|(change, confidence, _)| (*change, *confidence) == (Change::None, 1.0)));
 }

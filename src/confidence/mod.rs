@@ -95,15 +95,21 @@ impl Check {
         let mut total = dispatch!(level(), simd => {
             self.propagate(simd, old, flow);
             self.compare_tints(simd, from.tints(), to.tints(), flow);
-            let light = Light::between(simd, &self.warped, new);
-            self.compare(simd, new, light);
-            Resemblance { brighter: light.brighter, ..self.confidence(simd, flow, field) }
+            let light = Light::between(simd, &self.warped, new, from);
+            self.compare(simd, new, from, light);
+            Resemblance { brighter: light.brighter, ..self.confidence(simd, from, flow, field) }
         });
-        total.confidence -=
-            self.occlusion.settle(flow, &self.off, |loser| std::mem::take(&mut field.confidence[loser]));
-        total.confidence /= (width * height) as f32;
-        total.lost /= (width * height) as f32;
-        total.disoccluded /= (width * height) as f32;
+        total.confidence -= self.occlusion.settle(flow, &self.off, |loser| {
+            let alpha = from.alpha_row(loser / width)[loser % width];
+            alpha * std::mem::take(&mut field.confidence[loser])
+        });
+        let visible = from.visible();
+        if visible < 1.0 {
+            return Resemblance { confidence: 1.0, ..Resemblance::default() };
+        }
+        total.confidence /= visible;
+        total.lost /= visible;
+        total.disoccluded /= visible;
         total
     }
 
@@ -152,11 +158,11 @@ impl Check {
 
     /// How far the propagated picture is off.
     #[inline(always)]
-    fn compare<S: Simd>(&mut self, simd: S, new: &Plane, light: Light) {
+    fn compare<S: Simd>(&mut self, simd: S, new: &Plane, pyramid: &Pyramid, light: Light) {
         for (y, line) in self.warped.chunks_exact_mut(new.width()).enumerate() {
-            let row = new.row(y);
+            let (row, alpha) = (new.row(y), pyramid.alpha_row(y));
             for x in (0..line.len()).step_by(LANES) {
-                let lit = load(simd, line, x).mul_add(light.gain, f32x8::splat(simd, light.offset));
+                let lit = light.apply(simd, load(simd, line, x), load(simd, alpha, x));
                 store((lit - load(simd, row, x)).abs(), line, x);
             }
         }
@@ -164,7 +170,7 @@ impl Check {
 
     /// Motion and confidence of all cells; sums of what the frames have in common.
     #[inline(always)]
-    fn confidence<S: Simd>(&mut self, simd: S, flow: &Flow, field: &mut Field) -> Resemblance {
+    fn confidence<S: Simd>(&mut self, simd: S, new: &Pyramid, flow: &Flow, field: &mut Field) -> Resemblance {
         let (width, last) = (flow.width, flow.height - 1);
         let mut ready = 0;
         let mut total = Resemblance::default();
@@ -174,6 +180,7 @@ impl Check {
                 ready += 1;
             }
             self.sum_columns(simd, y, width, last);
+            let alpha = new.alpha_row(y);
             let (start, tinge) = (y * width, &self.tinge[y / TINT * (self.sums.len() - 2)..]);
             let rows = [y.saturating_sub(1), y, (y + 1).min(last)].map(|y| &self.ways[y % 3]);
             let ([up_x, up_y], [way_x, way_y], [down_x, down_y]) = (rows[0], rows[1], rows[2]);
@@ -195,7 +202,8 @@ impl Check {
                 let (px, py) = (here + dx, dy + y as f32);
                 let beyond =
                     px.simd_lt(0.0) | px.simd_gt((width - 1) as f32) | py.simd_lt(0.0) | py.simd_gt(last as f32);
-                let counts = here.simd_lt(width as f32).select(all, none);
+                // 0 beyond the end of the row.
+                let counts = load(simd, alpha, x);
                 trusts += confidence * counts;
                 disoccluded += beyond.select(all, stretch(across, along)) * counts;
                 lost += confidence.simd_lt(LOST).select(counts, none);

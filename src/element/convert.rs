@@ -73,7 +73,7 @@ impl Work {
         Self::of_format(Depth::of(like).format(like.has_alpha()), like, size)
     }
 
-    /// A frame of lightness alone.
+    /// A frame of luma alone.
     ///
     /// # Errors
     /// As [`Work::new`].
@@ -123,7 +123,42 @@ impl Work {
     pub fn image<S: Plane>(&self) -> Result<Image<'_, S>> {
         let planes = self.frame.planes_data();
         let [r, g, b] = self.channels().map(|plane| planes[plane]);
-        Image::new([samples(r)?, samples(g)?, samples(b)?], self.strides::<S>(), self.shape())
+        let image = Image::new([samples(r)?, samples(g)?, samples(b)?], self.strides::<S>(), self.shape())?;
+        match self.frame.info().has_alpha() {
+            true => image.with_alpha(samples(planes[3])?, self.alpha_stride::<S>()),
+            false => Ok(image),
+        }
+    }
+
+    fn alpha_stride<S>(&self) -> usize {
+        self.frame.plane_stride()[3] as usize / size_of::<S>()
+    }
+
+    /// Sets the colours of its invisible pixels to mid-grey, before it is scaled.
+    ///
+    /// # Errors
+    /// `S` is not the sample type of its depth.
+    pub fn hide_invisible<S: Plane>(&mut self) -> Result<()> {
+        let (strides, shape, stride) = (self.strides::<S>(), self.shape(), self.alpha_stride::<S>());
+        let [g, b, r, alpha] = self.frame.planes_data_mut();
+        let mut image = ImageMut::<S>::new([samples_mut(r)?, samples_mut(g)?, samples_mut(b)?], strides, shape)?;
+        image.hide_invisible(samples(alpha)?, stride)
+    }
+
+    /// The same for a frame of luma alone, where `coloured`, of the same size, is invisible.
+    ///
+    /// # Errors
+    /// As [`Work::hide_invisible`].
+    pub fn hide_where_invisible<S: Plane>(&mut self, coloured: &Work) -> Result<()> {
+        let (stride, shape) = (self.strides::<S>()[0], self.shape());
+        let image = coloured.image::<S>()?;
+        let [luma, ..] = self.frame.planes_data_mut();
+        let grey = S::from_f32(0.5 * f32::from(shape.white));
+        for (y, row) in samples_mut::<S>(luma)?.chunks_mut(stride).take(shape.height).enumerate() {
+            let Some(alpha) = image.alpha_row(y) else { return Ok(()) };
+            row.iter_mut().zip(alpha).filter(|(_, alpha)| **alpha == S::default()).for_each(|(luma, _)| *luma = grey);
+        }
+        Ok(())
     }
 
     /// As [`Work::image`], writable.
@@ -159,10 +194,14 @@ fn samples_mut<S: Plane>(bytes: &mut [u8]) -> Result<&mut [S]> {
 pub struct Converter(VideoConverter);
 
 impl Converter {
+    /// A converter that uses up to `threads` threads; more than four have little to do.
+    ///
     /// # Errors
     /// A pair of formats that GStreamer cannot convert.
-    pub fn new(from: &VideoInfo, to: &VideoInfo) -> Result<Self> {
-        let converter = VideoConverter::new(from, to, Some(config()));
+    pub fn new(from: &VideoInfo, to: &VideoInfo, threads: usize) -> Result<Self> {
+        let mut config = gst_video::VideoConverterConfig::new();
+        config.set_threads(threads.clamp(1, 4) as u32);
+        let converter = VideoConverter::new(from, to, Some(config));
         converter
             .map(Self)
             .with_context(|| format!("GStreamer cannot convert {} to {}", from.format().to_str(), to.format().to_str()))
@@ -184,17 +223,11 @@ impl Converter {
     }
 }
 
-/// Threads of a conversion: more than four find little to do.
-fn config() -> gst_video::VideoConverterConfig {
-    let mut config = gst_video::VideoConverterConfig::new();
-    config.set_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(4)) as u32);
-    config
-}
-
-/// The lightness of a frame as it lies there, if its format has a plane of bytes for it.
+/// The luma plane of a frame, without a copy, if its format has one of bytes and no alpha.
 pub fn light_plane<'a>(frame: &'a FrameIn) -> Option<Image<'a, u8>> {
     let (info, format) = (frame.info(), frame.format_info());
     let plain = (format.is_yuv() || format.is_gray()) && !format.is_complex() && !format.is_tiled();
+    let plain = plain && !info.has_alpha();
     if !plain || info.comp_depth(0) != 8 || info.comp_pstride(0) != 1 {
         return None;
     }

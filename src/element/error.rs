@@ -1,34 +1,35 @@
-//! Errors by phase: start, caps, frame. Always the whole chain of causes.
+//! Errors by phase: start, caps, frame. Each carries the whole chain of causes in one line, once.
 
-use crate::element::StyleTransfer;
+use super::StyleTransfer;
 
-/// READY to PAUSED was refused.
+/// READY to PAUSED fails.
 pub fn at_start(error: &anyhow::Error) -> gst::ErrorMessage {
-    gst::error_msg!(gst::ResourceError::OpenRead, ("{}", one_line(error)), ["{error:?}"])
+    gst::error_msg!(gst::ResourceError::OpenRead, ("{}", one_line(error)))
 }
 
-/// Caps were refused.
+/// Caps are refused.
 pub fn at_caps(error: &anyhow::Error) -> gst::LoggableError {
-    gst::loggable_error!(crate::element::log::CAT, "{}", one_line(error))
+    gst::loggable_error!(super::log::CAT, "{}", one_line(error))
 }
 
-/// Posts why caps were refused, which a caps failure alone does not tell the application.
-pub fn post_caps(element: &StyleTransfer, error: &anyhow::Error) {
-    gst::element_error!(element, gst::StreamError::Format, ("{}", one_line(error)));
+/// Posts why caps are refused, which the failed negotiation alone does not say.
+pub fn post_caps(element: &StyleTransfer, text: &str) {
+    gst::element_error!(element, gst::StreamError::Format, ("{}", text));
 }
 
-/// A frame could not be stylized: message on the bus, and the flow stops.
+/// A frame cannot be processed: posts the error and ends the flow.
 pub fn at_frame(element: &StyleTransfer, error: &anyhow::Error) -> gst::FlowError {
     gst::element_error!(element, gst::StreamError::Failed, ("{}", one_line(error)));
     gst::FlowError::Error
 }
 
-/// Something is not as asked, but frames flow.
+/// Posts that something is not as asked, while frames flow.
 pub fn warn(element: &StyleTransfer, text: &str) {
-    gst::warning!(crate::element::log::CAT, obj = element, "{text}");
+    gst::warning!(super::log::CAT, obj = element, "{text}");
     gst::element_warning!(element, gst::LibraryError::Settings, ("{}", text));
 }
 
-fn one_line(error: &anyhow::Error) -> String {
+/// The chain of causes in one line.
+pub fn one_line(error: &anyhow::Error) -> String {
     format!("{error:#}").replace('\n', " ")
 }

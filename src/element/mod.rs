@@ -1,30 +1,43 @@
-//! The GStreamer element `styletransfer`: the only folder that names GStreamer.
+//! SECTION:element-styletransfer
 //!
-//! Comes in: buffers, caps, events, properties. Goes out: buffers with the stylized frame, messages on the bus.
+//! `styletransfer` stylizes video frames with an ONNX generator and keeps the result stable in time. Frames of any raw video
+//! format of 16x16 to 8192x8192 pixels leave with the same caps, timestamps and metadata. ONNX Runtime runs the generator on the
+//! execution provider of property `execution-provider`; the embedded styles are chosen with property `style`, another model
+//! with property `model-file`. Every property may change while playing.
 //!
+//! In live pipelines the element holds the frame rate: it runs inference at a smaller size or on fewer frames, and
+//! propagates the last stylized frame along the motion in between (property `governor`).
+//!
+//! Interlaced frames are refused: put `deinterlace` in front.
+//!
+//! ## Example pipelines
 //! ```text
-//! gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! videoconvert ! styletransfer ! videoconvert ! autovideosink
+//! gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! videoconvert ! styletransfer style=udnie ! videoconvert ! autovideosink
 //! ```
+//! plays a film in the style of one painting.
+//! ```text
+//! gst-launch-1.0 v4l2src ! queue leaky=downstream ! videoconvert ! styletransfer ! queue ! videoconvert ! autovideosink
+//! ```
+//! stylizes a camera live.
 //!
-//! Interlaced video is refused in caps, because a stylized frame of two interleaved moments is of no use: put `deinterlace`
-//! in front.
+//! Since: 0.1
 
 use gst::glib;
 use gst::prelude::*;
 
-mod behind;
 mod convert;
 mod error;
+mod frame;
 mod imp;
-mod loading;
+mod load;
 mod log;
-mod painter;
+mod messages;
 mod pipeline;
 mod properties;
 mod provider_wait;
+mod qos;
 mod reload;
 mod settings;
-mod showing;
 mod stats;
 
 glib::wrapper! {

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
-use crate::element::settings::{GovernorSetting, OptimizationLevel, PrecisionSetting, Settings, TemporalMethod};
+use crate::element::settings::{
+    GovernorSetting, OnError, OptimizationLevel, PrecisionSetting, ProviderWait, Settings, TemporalMethod,
+};
 use crate::inference::providers::PROVIDERS;
 use crate::model::metadata::key;
 
@@ -94,7 +96,7 @@ fn model_properties() -> Vec<Property> {
             model_file,
             "model-file",
             "Model file",
-            "ONNX file of a style generator; unset: the embedded style"
+            "Path of an ONNX style model; unset: the embedded model of the style"
         ),
         text!(
             Style,
@@ -102,19 +104,19 @@ fn model_properties() -> Vec<Property> {
             "style",
             "Style",
             format!(
-                "Style of the model, or a mix: NAME:SHARE,NAME:SHARE; unset: its first. Embedded: {}",
+                "Style, or a mix NAME:SHARE,NAME:SHARE; unset: the first style of the model. Embedded styles: {}",
                 styles.join(", ")
             )
         ),
         property!(Frame, style_fade: u32, glib::ParamSpecUInt::builder("style-fade").nick("Style fade")
-            .blurb("Milliseconds of the fade from one style or model to the next; 0: at once")
+            .blurb("Length of the fade to another style or model, in milliseconds; 0: no fade")
             .maximum(60_000).default_value(Settings::default().style_fade).flags(NOW).build()),
         text!(
             Model,
             style_image,
             "style-image",
             "Style image",
-            "Picture of the style, for models that take one as a second input"
+            "Path of the style picture, for models with a second picture input"
         ),
     ]
 }
@@ -126,19 +128,19 @@ fn frame_properties() -> Vec<Property> {
         builder.default_value(default).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()
     };
     vec![
-        property!(Frame, strength: f64, share("strength", "Strength", "Share of the stylized frame in the picture; 0 passes frames on without inference", defaults.strength)),
+        property!(Frame, strength: f64, share("strength", "Strength", "Share of the stylized frame in the output, 0 to 1; 0: passthrough without inference", defaults.strength)),
         property!(Frame, preserve_color: bool, glib::ParamSpecBoolean::builder("preserve-color")
-            .nick("Preserve color").blurb("Keep the colours of the original and take only the lightness of the stylized frame")
+            .nick("Preserve color").blurb("Keep the colors of the input frame and take only the luma of the stylized frame")
             .default_value(defaults.preserve_color).flags(NOW | gst::PARAM_FLAG_CONTROLLABLE).build()),
-        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Strength against flicker: share of earlier frames in the stylized frame; 0 is off", defaults.temporal_smoothing)),
+        property!(Frame, temporal_smoothing: f64, share("temporal-smoothing", "Temporal smoothing", "Strength of the temporal smoothing, 0 to 1; 0: off", defaults.temporal_smoothing)),
         property!(Frame, temporal_method: TemporalMethod, glib::ParamSpecEnum::builder_with_default("temporal-method", defaults.temporal_method)
-            .nick("Temporal method").blurb("How earlier frames are used").flags(NOW).build()),
+            .nick("Temporal method").blurb("Method of the temporal smoothing").flags(NOW).build()),
         text!(
             Size,
             inference_size,
             "inference-size",
             "Inference size",
-            "Size to stylize at: 0 is the frame's, else WIDTHxHEIGHT to fit into or a factor (0.5, 1/3), both keeping the proportions"
+            "Size of the inference: 0 (the frame size), WIDTHxHEIGHT to fit into, or a factor (0.5, 1/3); the aspect ratio is kept"
         ),
     ]
 }
@@ -147,18 +149,18 @@ fn pace_properties() -> Vec<Property> {
     let defaults = Settings::default();
     vec![
         property!(Frame, governor: GovernorSetting, glib::ParamSpecEnum::builder_with_default("governor", defaults.governor)
-            .nick("Governor").blurb("Whether smaller stylized frames and propagated frames may hold the frame rate").flags(NOW).build()),
+            .nick("Governor").blurb("Whether the frame rate is held by inference at a smaller size and by propagated frames").flags(NOW).build()),
         property!(Frame, target_fps: f64, glib::ParamSpecDouble::builder("target-fps").nick("Target frame rate")
-            .blurb("Frames per second that the governor holds; 0: those of the caps").minimum(0.0).maximum(1000.0)
+            .blurb("Frame rate that the governor holds, in frames per second; 0: the measured rate of the stream").minimum(0.0).maximum(1000.0)
             .default_value(defaults.target_fps).flags(NOW).build()),
         property!(Frame, inference_interval: u32, glib::ParamSpecUInt::builder("inference-interval").nick("Inference interval")
-            .blurb("One frame of so many is stylized, the others are propagated along the motion; 1: every one is stylized")
+            .blurb("Run inference on one frame of this many and propagate the last stylized frame in between; 1: every frame")
             .minimum(1).maximum(8).default_value(defaults.inference_interval).flags(NOW).build()),
         property!(Frame, lookahead: u32, glib::ParamSpecUInt::builder("lookahead").nick("Lookahead")
-            .blurb("Frames that wait for the next one, which then helps against flicker too: later by as many frames")
+            .blurb("Frames of delay, so that smoothing uses the next frame too; 0: none")
             .maximum(1).default_value(defaults.lookahead).flags(NOW).build()),
         property!(Frame, stats_interval: u32, glib::ParamSpecUInt::builder("stats-interval").nick("Statistics interval")
-            .blurb("Milliseconds between messages 'styletransfer-stats' on the bus; 0: none")
+            .blurb("Interval of the styletransfer-stats messages, in milliseconds; 0: none")
             .maximum(3_600_000).default_value(defaults.stats_interval).flags(NOW).build()),
     ]
 }
@@ -166,68 +168,74 @@ fn pace_properties() -> Vec<Property> {
 fn runtime_properties() -> Vec<Property> {
     let defaults = Settings::default();
     let names: Vec<_> = PROVIDERS.iter().map(|p| p.name).collect();
-    let blurb = format!("What computes: auto (the first that can be had), or one of {}", names.join(", "));
+    let blurb = format!("Execution provider: auto (the first usable one), or one of {}", names.join(", "));
     vec![
         text!(Model, execution_provider, "execution-provider", "Execution provider", blurb),
-        property!(Model, device_id: i32, glib::ParamSpecInt::builder("device-id").nick("Device").blurb("Number of the GPU or other device")
+        property!(Model, device_id: i32, glib::ParamSpecInt::builder("device-id").nick("Device").blurb("Index of the device that the execution provider uses")
             .minimum(0).maximum(255).default_value(defaults.device_id).flags(NOW).build()),
         property!(Model, precision: PrecisionSetting, glib::ParamSpecEnum::builder_with_default("precision", defaults.precision)
-            .nick("Precision").blurb("Arithmetic of the inference").flags(NOW).build()),
+            .nick("Precision").blurb("Precision of the inference").flags(NOW).build()),
         property!(Model, optimization_level: OptimizationLevel, glib::ParamSpecEnum::builder_with_default("optimization-level", defaults.optimization_level)
-            .nick("Optimization level").blurb("How far ONNX Runtime may rewrite the model").flags(NOW).build()),
-        property!(Model, threads: u32, glib::ParamSpecUInt::builder("threads").nick("Threads").blurb("Threads of the inference; 0: one per core")
+            .nick("Optimization level").blurb("Graph optimization level of ONNX Runtime").flags(NOW).build()),
+        property!(Model, threads: u32, glib::ParamSpecUInt::builder("threads").nick("Threads").blurb("Most threads of inference and of conversion each; 0: one per usable core")
             .maximum(1024).default_value(defaults.threads).flags(NOW).build()),
-        property!(Frame, provider_wait: bool, glib::ParamSpecBoolean::builder("provider-wait").nick("Wait for the provider")
-            .blurb("Wait for a provider that builds an engine (TensorRT), instead of starting on the next best and switching when it is ready")
-            .default_value(defaults.provider_wait).flags(NOW).build()),
+        property!(Frame, provider_wait: ProviderWait, glib::ParamSpecEnum::builder_with_default("provider-wait", defaults.provider_wait)
+            .nick("Wait for the provider").blurb("Whether the first frame waits for an execution provider that builds an engine for minutes (TensorRT)")
+            .flags(NOW).build()),
+        property!(Frame, on_error: OnError, glib::ParamSpecEnum::builder_with_default("on-error", defaults.on_error)
+            .nick("On error").blurb("What happens to a frame whose inference fails").flags(NOW).build()),
         text!(
             Model,
             model_cache_dir,
             "model-cache-dir",
             "Model cache directory",
-            "Folder where TensorRT and OpenVINO keep prepared models; unset: none is kept"
+            "Folder for prepared engines of TensorRT and OpenVINO; unset: gst-plugin-styletransfer in the user's cache folder"
         ),
     ]
 }
 
 /// Text of each contract override, in the order of [`key::ALL`].
 const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
-    (key::INPUT_LAYOUT, "Input layout", "Axes of the model's input: nchw, nhwc, chw or hwc; unset: as the model tells"),
+    (
+        key::INPUT_LAYOUT,
+        "Input layout",
+        "Axis order of the model's input: nchw, nhwc, chw or hwc; unset: from the model",
+    ),
     (
         key::OUTPUT_LAYOUT,
         "Output layout",
-        "Axes of the model's output: nchw, nhwc, chw or hwc; unset: as the model tells",
+        "Axis order of the model's output: nchw, nhwc, chw or hwc; unset: from the model",
     ),
-    (
-        key::INPUT_CHANNELS,
-        "Input channels",
-        "Channel order of the model's input: rgb or bgr; unset: as the model tells",
-    ),
+    (key::INPUT_CHANNELS, "Input channels", "Channel order of the model's input: rgb or bgr; unset: from the model"),
     (
         key::OUTPUT_CHANNELS,
         "Output channels",
-        "Channel order of the model's output: rgb or bgr; unset: as the model tells, else as the input",
+        "Channel order of the model's output: rgb or bgr; unset: from the model, else that of the input",
     ),
     (
         key::INPUT_RANGE,
         "Input range",
-        "Values of the model's input: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: as the model tells",
+        "Value range of the model's input: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: from the model",
     ),
     (
         key::OUTPUT_RANGE,
         "Output range",
-        "Values of the model's output: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: as the model tells",
+        "Value range of the model's output: LOW,HIGH or mean=R,G,B;std=R,G,B; unset: from the model",
     ),
     (
         key::SIZE_MULTIPLE,
         "Size multiple",
-        "Width and height must be multiples of this; unset: as the model tells, else found by trying",
+        "Number that width and height of the inference must be multiples of; unset: from the model, else found by trying",
     ),
-    (key::SCALAR_INPUTS, "Scalar inputs", "Values of the model's number inputs: name=value,name=value"),
+    (
+        key::SCALAR_INPUTS,
+        "Scalar inputs",
+        "Values of the model's scalar inputs: NAME=VALUE,NAME=VALUE; unset: from the model, else 1",
+    ),
     (
         key::STYLES,
         "Styles",
-        "Names of the model's styles, in the order of its weights: name,name; unset: as the model tells, else numbers",
+        "Names of the model's styles in the order of its weights: NAME,NAME; unset: from the model, else numbers from 0",
     ),
 ];
 
@@ -247,7 +255,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
     specs.push(
         glib::ParamSpecString::builder(ACTIVE_PROVIDER)
             .nick("Active provider")
-            .blurb("What computes now")
+            .blurb("Execution provider in use")
             .read_only()
             .build(),
     );
@@ -255,7 +263,7 @@ pub static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
             .blurb(
-                "Frames (in, out, inferred, propagated, original, dropped), rate, milliseconds (mean and percentiles) of the stages, confidence in the history, warping error of what is shown and the part of the raw one that was taken off, cuts (the first frame is one), provider, inference size, the governor's step, latency",
+                "Counts, times and quality of the frames so far; the fields are those of message styletransfer-stats",
             )
             .read_only()
             .build(),

@@ -1,254 +1,424 @@
-//! What is running, and how it takes up changes of the settings: between two frames, while the old one stylizes on.
+//! Hot swap: the pipeline in use, and how another one replaces it between two frames.
 //!
-//! Comes in: the settings as they are now. Goes out: a pipeline that goes by them, or a warning and the old one.
+//! Comes in: the settings as they are now. Goes out: a pipeline that follows them, or a warning and the old one.
+//!
+//! ```text
+//!             a setting changes             the pipeline is ready            the fade ends
+//!    Idle ───────────────────────► Loading ─────────────────────► Fading ──────────────────► Idle
+//!                                     └── it cannot be loaded ──► Idle
+//! ```
+//!
+//! While one pipeline fades out, the next one may be loading already. A provider that needs minutes to prepare (the
+//! promise) is loaded beside all of this and holds nothing up.
 
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gst::prelude::*;
-use gst::subclass::prelude::*;
 
-use crate::element::error;
-use crate::element::imp::StyleTransfer;
-use crate::element::loading::{Key, Loading};
-use crate::element::painter::Painter;
-use crate::element::settings::{FrameSettings, Settings};
+use super::load::{Load, Loaded, Loader, Target};
+use super::messages::Outbox;
+use super::pipeline::{FrameControls, Frames, Pipeline};
+use super::settings::{FrameSettings, Settings};
+use super::stats::Shown;
 use crate::inference::config::ModelSource;
-use crate::schedule::pace::Pacer;
 use crate::style::Fade;
+use crate::stylizer::{Controls, Outcome, Pace};
 
-/// What is running: behind one lock that is held for the length of a frame.
+/// What happens beside the pipeline in use.
 #[derive(Default)]
-pub(super) struct Running {
-    pub painter: Option<Painter>,
-    /// The model that stylizes, and the settings that it was loaded by.
-    pub source: Option<ModelSource>,
-    pub loaded: Settings,
-    /// What the pipeline goes by, or what was tried in vain.
-    pub key: Key,
-    /// What it should go by.
-    pub wanted: Key,
-    /// The style that it stylizes, by its revision.
-    pub style: u64,
-    pub before: Option<Before>,
-    /// Time of the last frame.
-    pub last: Option<Duration>,
-    pub pacer: Pacer,
-    pub complaints: Complaints,
-    pub loading: Option<Loading>,
-    /// What was loaded for caps or a size that are past: with it lives a session that took long to make.
-    pub stale: Option<Painter>,
+enum State {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Another pipeline is being loaded.
+    Loading(Box<Load>),
+    /// The pipeline before fades out; the next one may be on its way.
+    Fading(Box<Fading>),
 }
 
-/// The pipeline before, for the time of the fade.
-pub(super) struct Before {
-    pub painter: Painter,
-    pub fade: Fade,
+struct Fading {
+    from: Pipeline,
+    fade: Fade,
+    next: Option<Box<Load>>,
 }
 
-/// Warnings that would come with every frame come once a second.
+/// An execution provider that needs minutes to prepare, while another one is in use.
 #[derive(Default)]
-pub(super) struct Complaints {
-    last: Option<Instant>,
-    unposted: u32,
+enum Promise {
+    /// There is none.
+    #[default]
+    None,
+    /// It is to be prepared for what is in use.
+    Open(&'static str),
+    /// It is being prepared.
+    Preparing(&'static str, Box<Load>),
+    /// It is in use: loading waits for it from now on.
+    Kept,
 }
 
-impl Complaints {
-    const PAUSE: Duration = Duration::from_secs(1);
+/// The pipeline in use and what is to replace it.
+#[derive(Default)]
+pub struct Reload {
+    /// The pipeline in use.
+    pub pipeline: Option<Pipeline>,
+    loader: Loader,
+    /// The settings that it was loaded by.
+    loaded: Settings,
+    /// Its model.
+    source: Option<ModelSource>,
+    /// What the pipeline in use is for, or what could not be loaded.
+    current: Target,
+    wanted: Target,
+    /// Revision of the style in use.
+    style: u64,
+    state: State,
+    promise: Promise,
+    /// Loaded for caps or a size that are past; keeps a session alive that took long to make.
+    stale: Option<Pipeline>,
+}
 
-    /// Posts `text` unless one was posted within the last second.
-    pub fn warn(&mut self, element: &crate::element::StyleTransfer, text: &str) {
-        if self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
-            self.unposted += 1;
+/// A frame that is ready to be written.
+pub struct Stylized {
+    /// How it came about.
+    pub how: Shown,
+    /// Whether it is the result of the pipeline before: with lookahead the new one is a frame behind.
+    from_old: bool,
+}
+
+impl Reload {
+    /// Takes what was loaded before the first frame.
+    pub fn start(loader: Loader, settings: Settings, loaded: Loaded, out: &mut Outbox) -> Self {
+        let Loaded { pipeline, postponed, warnings } = loaded;
+        warnings.into_iter().for_each(|text| out.warning(text));
+        let (revisions, source) = (settings.revisions, settings.source().ok());
+        let target =
+            Target { model: revisions.model, size: revisions.size, caps: 0, divisor: 1, source: source.clone() };
+        let mut reload = Self { loader, source, style: revisions.style, loaded: settings, ..Self::default() };
+        (reload.current, reload.wanted) = (target.clone(), target);
+        reload.pipeline = Some(pipeline);
+        reload.open_promise(postponed, out);
+        reload
+    }
+
+    fn open_promise(&mut self, postponed: Option<&'static str>, out: &mut Outbox) {
+        let Some(slow) = postponed else { return };
+        let now = self.provider();
+        out.progress(gst::ProgressType::Start, format!("preparing '{slow}'; '{now}' is in use meanwhile"));
+        self.promise = Promise::Open(slow);
+    }
+
+    fn provider(&self) -> String {
+        self.pipeline.as_ref().map_or_else(String::new, |p| p.stylizer.generator().provider().to_owned())
+    }
+
+    /// Drops the history. The one place for it.
+    pub fn reset(&mut self) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.stylizer.reset();
+        }
+        self.end_fade();
+    }
+
+    /// Ends a fade: the pipeline before is of other caps, or of another position.
+    pub fn end_fade(&mut self) {
+        if let State::Fading(fading) = &mut self.state {
+            self.state = fading.next.take().map_or(State::Idle, State::Loading);
+        }
+    }
+
+    /// Whether a slow provider is being prepared.
+    pub fn is_preparing(&self) -> bool {
+        matches!(&self.promise, Promise::Preparing(_, load) if !load.is_finished())
+    }
+
+    /// The divisor of the pipeline in use.
+    pub fn divisor(&self) -> u32 {
+        self.current.divisor
+    }
+
+    /// New caps were negotiated with the pipeline in use: inference at 1/`divisor`.
+    pub fn negotiated(&mut self, size: u64, divisor: u32) {
+        self.wanted.caps += 1;
+        self.wanted.divisor = divisor;
+        self.current = Target { caps: self.wanted.caps, size, divisor, ..self.current.clone() };
+    }
+
+    /// Follows the settings between two frames: orders what takes time, and switches to what is ready. True: another
+    /// generator is in use.
+    pub fn follow(
+        &mut self,
+        ask: &dyn Fn() -> Settings,
+        frame: &FrameSettings,
+        divisor: u32,
+        out: &mut Outbox,
+    ) -> bool {
+        let revisions = frame.revisions;
+        if (self.wanted.model, self.wanted.size, self.style) != (revisions.model, revisions.size, revisions.style) {
+            self.read(&ask(), out);
+        }
+        self.wanted.divisor = divisor;
+        let switched = self.poll(ask, out) | self.poll_promise(ask, out);
+        if self.wanted == self.current {
+            if !matches!(self.promise, Promise::Open(_) | Promise::Preparing(..)) {
+                self.stale = None;
+            }
+        } else if !self.is_loading() {
+            self.order(ask, out);
+        }
+        switched
+    }
+
+    /// Reads what is wanted. Another style of the same model needs no loading.
+    fn read(&mut self, settings: &Settings, out: &mut Outbox) {
+        let revisions = settings.revisions;
+        (self.wanted.model, self.wanted.size) = (revisions.model, revisions.size);
+        if self.style == revisions.style {
+            // A file that cannot be read is reported when it is loaded.
+            self.wanted.source = settings.source().ok();
             return;
         }
-        self.last = Some(Instant::now());
-        match std::mem::take(&mut self.unposted) {
-            0 => error::warn(element, text),
-            unposted => error::warn(element, &format!("{text} ({unposted} more frames since the last warning)")),
+        self.style = revisions.style;
+        let same = settings.source().map(|source| {
+            self.wanted.source = Some(source);
+            self.wanted.source == self.source
+        });
+        let restyled = match same {
+            Ok(true) => self.restyle(settings, settings.style_fade()),
+            other => other.map(|_| ()),
+        };
+        if let Err(problem) = restyled {
+            out.warning(format!("the old style stays in use: {problem:#}"));
         }
     }
-}
 
-/// A lock whose holder panicked still protects plain data.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-impl Running {
-    /// Forgets what was stylized before.
-    pub fn reset(&mut self) {
-        self.painter.as_mut().map(Painter::reset);
-        self.before = None;
+    fn restyle(&mut self, settings: &Settings, fade: Duration) -> Result<()> {
+        let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
+        pipeline.stylizer.set_style(&settings.style_mix()?, fade).context("property 'style'")?;
+        self.loaded.style.clone_from(&settings.style);
+        Ok(())
     }
 
-    /// Whether every frame must be shown before the next one is stylized.
-    pub fn is_recurrent(&self) -> bool {
-        self.painter.as_ref().is_some_and(|p| p.stylizer().generator().contract().recurrent.is_some())
-    }
-
-    /// Whether a provider is to take over from the one that computes meanwhile.
-    fn is_promised(&self) -> bool {
-        self.wanted.waited && !self.key.waited
-    }
-
-    /// Whether that one is being prepared.
-    pub fn prepares(&self) -> bool {
-        self.is_promised() && self.loading.as_ref().is_some_and(|loading| !loading.is_finished())
-    }
-
-    /// Waits for whatever is still loading: no thread may be inside the runtime when the process ends.
-    pub fn finish(&mut self) {
-        if let Some(loading) = self.loading.take() {
-            drop(loading.answer());
+    fn load_slot(&mut self) -> Option<Box<Load>> {
+        match std::mem::take(&mut self.state) {
+            State::Loading(load) => Some(load),
+            State::Fading(mut fading) => {
+                let load = fading.next.take();
+                self.state = State::Fading(fading);
+                load
+            }
+            State::Idle => None,
         }
     }
-}
 
-impl StyleTransfer {
-    pub(super) fn settings(&self) -> Settings {
-        lock(&self.settings).clone()
+    fn set_load(&mut self, load: Box<Load>) {
+        match &mut self.state {
+            State::Fading(fading) => fading.next = Some(load),
+            state => *state = State::Loading(load),
+        }
     }
 
-    /// Takes up changes between two frames: orders what takes time, and switches to what is ready.
-    pub(super) fn catch_up(&self, running: &mut Running, settings: &FrameSettings, divisor: u32) {
-        let revisions = settings.revisions;
-        if (running.wanted.model, running.wanted.size) != (revisions.model, revisions.size)
-            || running.style != revisions.style
-        {
-            self.want(running, settings);
+    fn is_loading(&self) -> bool {
+        match &self.state {
+            State::Loading(_) => true,
+            State::Fading(fading) => fading.next.is_some(),
+            State::Idle => false,
         }
-        running.wanted.divisor = divisor;
-        if running.loading.as_ref().is_some_and(Loading::is_finished)
-            && let Some(loading) = running.loading.take()
-        {
-            self.take_up(running, loading);
+    }
+
+    /// Switches to what was loaded, if it is still wanted.
+    fn poll(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
+        let Some(load) = self.load_slot() else { return false };
+        if !load.is_finished() {
+            self.set_load(load);
+            return false;
         }
-        if running.wanted == running.key {
-            running.stale = None;
-        } else if running.loading.is_none() {
-            let ordered = self.order(running);
-            match ordered {
-                Ok(loading) => running.loading = Some(loading),
-                Err(problem) => self.stay(running, &problem),
+        let (target, settings, wanted) = (load.target.clone(), load.settings.clone(), load.target == self.wanted);
+        match load.answer() {
+            Ok(loaded) if wanted => self.switch(loaded, target, settings, &ask(), out),
+            // Something else is wanted by now, but perhaps of the same session.
+            Ok(loaded) => self.stale = Some(loaded.pipeline),
+            Err(problem) if wanted => {
+                self.current = self.wanted.clone();
+                out.warning(format!("the old model stays in use: {problem:#}"));
+            }
+            Err(_) => {}
+        }
+        wanted
+    }
+
+    /// Prepares the promised provider once nothing else is on its way, and switches to it when it is ready.
+    fn poll_promise(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
+        match std::mem::take(&mut self.promise) {
+            Promise::Open(slow) if self.wanted == self.current && !self.is_loading() => {
+                self.promise = match self.load(ask(), true) {
+                    Ok(load) => Promise::Preparing(slow, Box::new(load)),
+                    Err(problem) => self.break_promise(slow, &problem, out),
+                };
+                false
+            }
+            Promise::Preparing(slow, load) if load.is_finished() => self.take_promise(slow, *load, ask, out),
+            same => {
+                self.promise = same;
+                false
             }
         }
     }
 
-    fn order(&self, running: &mut Running) -> Result<Loading> {
-        let stale = running.stale.take();
-        let (wanted, key) = (&running.wanted, &running.key);
-        let info = running.painter.as_ref().and_then(Painter::info).cloned().context("no caps yet")?;
-        let settings = self.settings();
-        let same_model = (wanted.model, &wanted.source, wanted.waited) == (key.model, &key.source, key.waited);
-        let settings = match same_model {
-            // The model that stylizes: one that was refused since does not get in the way of another size.
-            true => Settings { inference_size: settings.inference_size, ..running.loaded.clone() },
+    fn take_promise(&mut self, slow: &'static str, load: Load, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
+        let (target, settings) = (load.target.clone(), load.settings.clone());
+        match load.answer() {
+            Ok(loaded) if target == self.wanted => {
+                self.switch(loaded, target, settings, &ask(), out);
+                let provider = self.provider();
+                out.progress(gst::ProgressType::Complete, format!("'{provider}' is ready and in use from now on"));
+                self.promise = Promise::Kept;
+                true
+            }
+            Ok(loaded) => {
+                // Caps or size have changed: what took minutes is shared by the next one.
+                self.stale = Some(loaded.pipeline);
+                self.promise = Promise::Open(slow);
+                false
+            }
+            Err(problem) => {
+                self.promise = self.break_promise(slow, &problem, out);
+                false
+            }
+        }
+    }
+
+    fn break_promise(&self, slow: &str, problem: &anyhow::Error, out: &mut Outbox) -> Promise {
+        let now = self.provider();
+        out.progress(gst::ProgressType::Error, format!("'{slow}' cannot be used; '{now}' stays in use"));
+        out.warning(format!("execution provider '{slow}' cannot be used: {problem:#}; '{now}' stays in use"));
+        Promise::None
+    }
+
+    /// Where the stream can wait: the load of a promised provider, to be waited for outside of any lock and given to
+    /// [`Reload::wait_over`].
+    pub fn awaited(&mut self, settings: Settings, out: &mut Outbox) -> Option<(&'static str, Load)> {
+        let Promise::Open(slow) = self.promise else { return None };
+        match self.load(settings, true) {
+            Ok(load) => Some((slow, load)),
+            Err(problem) => {
+                self.promise = self.break_promise(slow, &problem, out);
+                None
+            }
+        }
+    }
+
+    /// The load that was waited for has ended.
+    pub fn wait_over(&mut self, (slow, load): (&'static str, Load), ask: &dyn Fn() -> Settings, out: &mut Outbox) {
+        self.take_promise(slow, load, ask, out);
+    }
+
+    fn order(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) {
+        let waits = matches!(self.promise, Promise::Kept) && self.wanted.is_of_model(&self.current);
+        match self.load(ask(), waits) {
+            Ok(load) => self.set_load(Box::new(load)),
+            Err(problem) => {
+                self.current = self.wanted.clone();
+                out.warning(format!("the old model stays in use: {problem:#}"));
+            }
+        }
+    }
+
+    fn load(&mut self, settings: Settings, waits: bool) -> Result<Load> {
+        let info = self.pipeline.as_ref().and_then(Pipeline::info).cloned().context("no caps yet")?;
+        let settings = match self.wanted.is_of_model(&self.current) {
+            // The model in use: one that was refused since does not get in the way of another size.
+            true => Settings { inference_size: settings.inference_size, ..self.loaded.clone() },
             false => settings,
         };
-        self.load_beside(wanted.clone(), info, settings, stale)
+        self.loader.load_beside(self.wanted.clone(), info, settings, waits, self.stale.take())
     }
 
-    /// Reads from the settings what should be running; another style of the same model is taken up at once.
-    fn want(&self, running: &mut Running, frame: &FrameSettings) {
-        let settings = self.settings();
-        (running.wanted.model, running.wanted.size) = (frame.revisions.model, frame.revisions.size);
-        if running.style != frame.revisions.style {
-            running.style = frame.revisions.style;
-            match settings.source() {
-                Err(problem) => return self.stay_in_style(&problem),
-                Ok(source) => running.wanted.source = Some(source),
-            }
-            if running.wanted.source == running.source
-                && let Err(problem) = restyle(running, &settings, settings.style_fade())
-            {
-                self.stay_in_style(&problem);
-            }
-        } else {
-            // A file that cannot be had is told when it is loaded.
-            running.wanted.source = settings.source().ok();
+    fn switch(&mut self, loaded: Loaded, target: Target, by: Settings, settings: &Settings, out: &mut Outbox) {
+        let Loaded { pipeline, postponed, warnings } = loaded;
+        warnings.into_iter().for_each(|text| out.warning(text));
+        let resized = Target { divisor: target.divisor, ..self.current.clone() } == target;
+        if !target.is_of_model(&self.current) {
+            self.promise = Promise::None;
+            self.open_promise(postponed, out);
         }
-    }
-
-    fn stay_in_style(&self, problem: &anyhow::Error) {
-        error::warn(&self.obj(), &format!("the old style stays: {problem:#}"));
-    }
-
-    /// The old pipeline goes on, until something else is wanted.
-    fn stay(&self, running: &mut Running, problem: &anyhow::Error) {
-        if running.is_promised() {
-            self.announce(gst::ProgressType::Error, "the provider cannot be had; the one that computes goes on");
+        let restyles = by.revisions.style != self.style && by.style != settings.style;
+        let mut before = self.pipeline.replace(pipeline);
+        (self.current, self.source, self.loaded) = (target, by.source().ok(), by);
+        if restyles && let Err(problem) = self.restyle(settings, Duration::ZERO) {
+            out.warning(format!("the old style stays in use: {problem:#}"));
         }
-        running.key = running.wanted.clone();
-        error::warn(&self.obj(), &format!("the old model stays: {problem:#}"));
-    }
-
-    fn take_up(&self, running: &mut Running, loading: Loading) {
-        if loading.key != running.wanted {
-            // Something else is wanted by now, but perhaps of the same session.
-            running.stale = loading.answer().ok();
-            return;
+        let Some(pipeline) = &mut self.pipeline else { return };
+        if resized && let Some(before) = &mut before {
+            pipeline.stylizer.continue_from(&mut before.stylizer);
         }
-        let (key, loaded) = (loading.key.clone(), loading.settings.clone());
-        match loading.answer() {
-            Ok(painter) => self.switch(running, painter, key, loaded),
-            Err(problem) => self.stay(running, &problem),
-        }
-    }
-
-    fn switch(&self, running: &mut Running, painter: Painter, key: Key, loaded: Settings) {
-        let settings = self.settings();
-        let restyles = loaded.revisions.style != running.style && loaded.style != settings.style;
-        let resized = Key { divisor: key.divisor, ..running.key.clone() } == key;
-        if key.waited && !running.key.waited {
-            let provider = painter.stylizer().generator().provider().to_owned();
-            self.announce(gst::ProgressType::Complete, &format!("'{provider}' is ready and computes from now on"));
-        }
-        let mut had = running.painter.replace(painter);
-        running.source = loaded.source().ok();
-        (running.key, running.loaded) = (key, loaded);
-        if restyles && let Err(problem) = restyle(running, &settings, Duration::ZERO) {
-            self.stay_in_style(&problem);
-        }
-        if resized && let (Some(painter), Some(had)) = (&mut running.painter, &mut had) {
-            painter.continue_from(had);
-        }
-        // The governor's smaller picture is the same stylized frame: nothing to fade, but with lookahead a frame is on its way.
+        let model = self.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        out.generator(pipeline.stylizer.generator().provider(), &model, pipeline.inference_size());
+        // The governor's smaller frame is the same picture: nothing to fade, but with lookahead a frame is on its way.
         let length = if resized { Duration::ZERO } else { settings.style_fade() };
-        running.before = had
-            .filter(|_| !length.is_zero() || settings.lookahead > 0)
-            .map(|painter| Before { painter, fade: Fade::new(length) });
-        self.configured(running);
-        let Some(painter) = &running.painter else { return };
-        let (width, height) = painter.size();
-        let structure = gst::Structure::builder("styletransfer-generator")
-            .field("provider", painter.stylizer().generator().provider())
-            .field("model", running.source.as_ref().map(ToString::to_string).unwrap_or_default())
-            .field("inference-width", width as u32)
-            .field("inference-height", height as u32)
-            .build();
-        self.post(structure);
-    }
-
-    /// Tells the statistics what stylizes now.
-    pub(super) fn configured(&self, running: &Running) {
-        if let Some(painter) = &running.painter {
-            lock(&self.stats).configured(painter.stylizer().generator().provider(), painter.size());
+        if let Some(from) = before.filter(|_| !length.is_zero() || settings.lookahead > 0) {
+            let next = self.load_slot();
+            self.state = State::Fading(Box::new(Fading { from, fade: Fade::new(length), next }));
         }
     }
 
-    /// Posts an element message.
-    pub(super) fn post(&self, structure: gst::Structure) {
-        let element = self.obj();
-        // Without a bus nobody wants to know.
-        let _ = element.post_message(gst::message::Element::builder(structure).src(&*element).build());
+    /// Stylizes with the pipeline in use, and with the one before while that fades out. `None`: nothing to output yet.
+    ///
+    /// # Errors
+    /// The runtime's, or an output that is not finite.
+    pub fn stylize(&mut self, frames: Frames, controls: FrameControls) -> Result<Option<Stylized>> {
+        let old = match &mut self.state {
+            // Its last frame is propagated: two inferences a frame would be late.
+            State::Fading(fading) => fading.from.stylize(frames, propagating(controls)).ok().and_then(shown),
+            _ => None,
+        };
+        let pipeline = self.pipeline.as_mut().context("no model is loaded")?;
+        let outcome = pipeline.stylize(frames, controls)?;
+        anyhow::ensure!(outcome != Outcome::NotFinite, "the model's output has NaN or infinite values");
+        let Some(how) = shown(outcome) else { return Ok(old.map(|how| Stylized { how, from_old: true })) };
+        if let State::Fading(fading) = &mut self.state {
+            let share = fading.fade.share(controls.stylizer.time);
+            match share < 1.0 && old.is_some() {
+                true => pipeline.fade_from(&fading.from, share)?,
+                false => self.state = fading.next.take().map_or(State::Idle, State::Loading),
+            }
+        }
+        Ok(Some(Stylized { how, from_old: false }))
+    }
+
+    /// The pipeline that has the frame.
+    pub fn result(&self, stylized: &Stylized) -> Option<&Pipeline> {
+        match &self.state {
+            State::Fading(fading) if stylized.from_old => Some(&fading.from),
+            _ => self.pipeline.as_ref(),
+        }
+    }
+
+    /// With lookahead: the pipeline that finished the delayed frame; `None` if there is none.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub fn drain(&mut self, delayed: super::pipeline::Numbered, controls: FrameControls) -> Result<Option<&Pipeline>> {
+        let fading = match &mut self.state {
+            State::Fading(fading) => Some(&mut fading.from),
+            _ => None,
+        };
+        for pipeline in self.pipeline.iter_mut().chain(fading) {
+            if pipeline.drain(delayed, controls)? {
+                return Ok(Some(pipeline));
+            }
+        }
+        Ok(None)
     }
 }
 
-fn restyle(running: &mut Running, settings: &Settings, fade: Duration) -> Result<()> {
-    let Some(painter) = &mut running.painter else { return Ok(()) };
-    painter.set_style(&settings.style_mix()?, fade).context("property 'style'")?;
-    running.loaded.style.clone_from(&settings.style);
-    Ok(())
+fn propagating(controls: FrameControls) -> FrameControls {
+    FrameControls { stylizer: Controls { pace: Pace::Propagate, ..controls.stylizer }, ..controls }
+}
+
+fn shown(outcome: Outcome) -> Option<Shown> {
+    match outcome {
+        Outcome::Stylized(took) => Some(Shown::Inferred(took)),
+        Outcome::Propagated => Some(Shown::Propagated),
+        Outcome::Delayed(_) | Outcome::NotFinite => None,
+    }
 }

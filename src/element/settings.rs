@@ -49,6 +49,35 @@ pub enum GovernorSetting {
     Auto,
 }
 
+/// Property `on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferOnError")]
+#[repr(i32)]
+pub enum OnError {
+    /// Frames that cannot be stylized leave as they came, with a warning.
+    #[enum_value(name = "Pass the frame through, with a warning and a message", nick = "passthrough")]
+    Passthrough,
+    /// The first frame that cannot be stylized ends the stream.
+    #[enum_value(name = "Post an error and end the stream", nick = "error")]
+    Error,
+}
+
+/// Property `provider-wait`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstStyleTransferProviderWait")]
+#[repr(i32)]
+pub enum ProviderWait {
+    /// Where the source is not live.
+    #[enum_value(name = "Wait where the source is not live", nick = "auto")]
+    Auto,
+    /// Always.
+    #[enum_value(name = "Wait before the first frame", nick = "always")]
+    Always,
+    /// Never.
+    #[enum_value(name = "Start on the next provider and switch", nick = "never")]
+    Never,
+}
+
 /// Property `precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstStyleTransferPrecision")]
@@ -107,7 +136,8 @@ pub struct Settings {
     pub governor: GovernorSetting,
     pub target_fps: f64,
     pub lookahead: u32,
-    pub provider_wait: bool,
+    pub provider_wait: ProviderWait,
+    pub on_error: OnError,
     pub stats_interval: u32,
     pub temporal_smoothing: f64,
     pub temporal_method: TemporalMethod,
@@ -127,6 +157,10 @@ pub struct FrameSettings {
     pub pace: PaceSettings,
     /// Time between messages with statistics; zero: none.
     pub stats_interval: Duration,
+    /// What happens to a frame that cannot be stylized.
+    pub on_error: OnError,
+    /// Most threads for anything but the inference.
+    pub threads: usize,
     /// Which changes there were so far.
     pub revisions: Revisions,
 }
@@ -162,7 +196,8 @@ impl Default for Settings {
             governor: GovernorSetting::Live,
             target_fps: 0.0,
             lookahead: 0,
-            provider_wait: false,
+            provider_wait: ProviderWait::Auto,
+            on_error: OnError::Passthrough,
             stats_interval: 0,
             temporal_smoothing: 0.75,
             temporal_method: TemporalMethod::Motion,
@@ -218,7 +253,7 @@ impl Settings {
             plugin_folder,
             overrides,
             style_image: path(&self.style_image),
-            waits: self.provider_wait,
+            waits: self.provider_wait == ProviderWait::Always,
         })
     }
 
@@ -249,8 +284,19 @@ impl Settings {
             mix: Mix { strength: self.strength as f32, preserve_color: self.preserve_color },
             smoothing: self.smoothing(),
             pace: self.pace(),
+            on_error: self.on_error,
+            threads: self.thread_count(),
             stats_interval: Duration::from_millis(self.stats_interval.into()),
             revisions: self.revisions,
+        }
+    }
+
+    /// Threads of everything the element does: those of property `threads`, else as many as the process may use at once
+    /// (affinity and CPU quota counted).
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads as usize,
         }
     }
 

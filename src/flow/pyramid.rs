@@ -134,8 +134,8 @@ impl Plane {
         }
     }
 
-    /// The luma (BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
-    /// step are left out. `sums` is scratch.
+    /// The luma (ITU-R BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
+    /// step are left out. An image with alpha is composited over mid-grey. `sums` is scratch.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
         dispatch!(level(), _simd => self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums));
     }
@@ -152,26 +152,59 @@ impl Plane {
     ) {
         let shape = image.shape();
         self.resize((shape.width / step).max(1), (shape.height / step).max(1));
-        let scale = 255.0 / (f32::from(shape.white) * (step * step.div_ceil(every)) as f32);
+        let white = f32::from(shape.white);
+        let scale = 255.0 / (white * (step * step.div_ceil(every)) as f32);
+        let grey = 0.5 * white * weights.iter().sum::<f32>();
         sums.resize(shape.width, 0.0);
         for y in 0..self.height {
             sums.fill(0.0);
             for inner in (0..step.min(shape.height)).step_by(every) {
                 let row = y * step + inner;
                 let colors = image.row(0, row).iter().zip(image.row(1, row)).zip(image.row(2, row));
-                for (sum, ((r, g), b)) in sums.iter_mut().zip(colors) {
-                    *sum += weights[0] * r.to_f32() + weights[1] * g.to_f32() + weights[2] * b.to_f32();
+                let value = |((r, g), b): ((&S, &S), &S)| {
+                    weights[0] * r.to_f32() + weights[1] * g.to_f32() + weights[2] * b.to_f32()
+                };
+                match image.alpha_row(row) {
+                    None => sums.iter_mut().zip(colors).for_each(|(sum, color)| *sum += value(color)),
+                    Some(alpha) => {
+                        for (sum, (color, alpha)) in sums.iter_mut().zip(colors.zip(alpha)) {
+                            *sum += (value(color) - grey) * (alpha.to_f32() * (1.0 / white)) + grey;
+                        }
+                    }
                 }
             }
-            let row = self.row_mut(y);
-            match step {
-                2 => means::<2>(row, sums, scale),
-                3 => means::<3>(row, sums, scale),
-                4 => means::<4>(row, sums, scale),
-                _ => row.iter_mut().zip(sums.chunks(step)).for_each(|(p, s)| *p = s.iter().sum::<f32>() * scale),
-            }
+            reduce(self.row_mut(y), sums, step, scale);
         }
         self.pad();
+    }
+
+    /// The alpha of `image`, 0..=1, each pixel the mean of `step` x `step` of it; false and one row of ones if it has none.
+    #[inline(always)]
+    fn take_alpha<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) -> bool {
+        let shape = image.shape();
+        let (width, height) = ((shape.width / step).max(1), (shape.height / step).max(1));
+        if image.alpha_row(0).is_none() {
+            self.fill(width, 1.0);
+            return false;
+        }
+        self.resize(width, height);
+        let scale = 1.0 / (f32::from(shape.white) * (step * step) as f32);
+        sums.resize(shape.width, 0.0);
+        for y in 0..height {
+            sums.fill(0.0);
+            for alpha in (0..step.min(shape.height)).filter_map(|inner| image.alpha_row(y * step + inner)) {
+                sums.iter_mut().zip(alpha).for_each(|(sum, alpha)| *sum += alpha.to_f32());
+            }
+            reduce(self.row_mut(y), sums, step, scale);
+        }
+        self.pad();
+        true
+    }
+
+    /// One row of one value.
+    fn fill(&mut self, width: usize, value: f32) {
+        self.resize(width, 1);
+        self.data.fill(value);
     }
 
     /// Half the size of `larger`, by the mean of 2 x 2.
@@ -184,6 +217,17 @@ impl Plane {
             }
         }
         self.pad();
+    }
+}
+
+/// The sum of every `step` of `sums`, scaled.
+#[inline(always)]
+fn reduce(row: &mut [f32], sums: &[f32], step: usize, scale: f32) {
+    match step {
+        2 => means::<2>(row, sums, scale),
+        3 => means::<3>(row, sums, scale),
+        4 => means::<4>(row, sums, scale),
+        _ => row.iter_mut().zip(sums.chunks(step)).for_each(|(p, s)| *p = s.iter().sum::<f32>() * scale),
     }
 }
 
@@ -212,6 +256,10 @@ pub struct Spots<S: Simd> {
 pub struct Pyramid {
     levels: Vec<Plane>,
     tints: [Plane; 2],
+    /// Of the largest level; a single row of ones without an alpha plane.
+    alpha: Plane,
+    has_alpha: bool,
+    visible: f32,
     sums: Vec<f32>,
 }
 
@@ -231,7 +279,8 @@ impl Pyramid {
             // Every other row tells enough.
             dispatch!(level(), _simd => tint.shrink(image, weights, (TINT * step, 2), &mut self.sums));
         }
-        self.halve();
+        self.has_alpha = dispatch!(level(), _simd => self.alpha.take_alpha(image, step, &mut self.sums));
+        self.finish();
     }
 
     /// Takes `other`, made of the same frame at another size, as if of the frame at `size`.
@@ -243,7 +292,12 @@ impl Pyramid {
         for (tint, other) in self.tints.iter_mut().zip(&other.tints) {
             tint.take_resized(other, at(TINT * step));
         }
-        self.halve();
+        self.has_alpha = other.has_alpha;
+        match other.has_alpha {
+            true => self.alpha.take_resized(&other.alpha, at(step)),
+            false => self.alpha.fill(at(step).0, 1.0),
+        }
+        self.finish();
     }
 
     fn make_room(&mut self, shorter: usize) {
@@ -251,7 +305,12 @@ impl Pyramid {
         self.levels.resize_with(count, Plane::default);
     }
 
-    fn halve(&mut self) {
+    fn finish(&mut self) {
+        let Plane { width, height, .. } = self.levels[0];
+        self.visible = match self.has_alpha {
+            true => (0..height).map(|y| self.alpha.row(y).iter().sum::<f32>()).sum(),
+            false => (width * height) as f32,
+        };
         for level in 1..self.levels.len() {
             let (larger, smaller) = self.levels.split_at_mut(level);
             smaller[0].take_half(&larger[level - 1]);
@@ -261,6 +320,17 @@ impl Pyramid {
     /// How red and how blue it is (over green, -255..=255), at 1/[`TINT`] of the largest level's size.
     pub fn tints(&self) -> &[Plane; 2] {
         &self.tints
+    }
+
+    /// Alpha of row `y` of the largest level, 0..=1: how much its pixels count.
+    #[inline(always)]
+    pub fn alpha_row(&self, y: usize) -> &[f32] {
+        self.alpha.row(if self.has_alpha { y } else { 0 })
+    }
+
+    /// Sum of the alpha of the largest level: its area in pixels, as far as it is visible.
+    pub fn visible(&self) -> f32 {
+        self.visible
     }
 
     /// The levels, largest first; empty before the first frame.

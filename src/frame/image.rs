@@ -72,11 +72,12 @@ impl Shape {
 
 const NAMES: [&str; 3] = ["red", "green", "blue"];
 
-/// A readable image: red, green and blue plane.
+/// A readable image: red, green and blue plane, and an alpha plane if it has one.
 #[derive(Clone, Copy)]
 pub struct Image<'a, S> {
     planes: [&'a [S]; 3],
     strides: [usize; 3],
+    alpha: Option<(&'a [S], usize)>,
     shape: Shape,
 }
 
@@ -89,12 +90,29 @@ impl<'a, S: Sample> Image<'a, S> {
         for i in 0..3 {
             shape.check(NAMES[i], planes[i].len(), strides[i])?;
         }
-        Ok(Self { planes, strides, shape })
+        Ok(Self { planes, strides, alpha: None, shape })
+    }
+
+    /// The same image with an alpha plane: 0 is invisible, [`Shape::white`] opaque, colours not premultiplied. `stride` in
+    /// samples. What reads the image ignores the colours of invisible pixels: the input tensor has mid-grey there, and the
+    /// motion search, the confidence and the scene-cut decision weigh every pixel by its alpha.
+    ///
+    /// # Errors
+    /// A plane that is too short for its stride and the height.
+    pub fn with_alpha(self, alpha: &'a [S], stride: usize) -> Result<Self> {
+        self.shape.check("alpha", alpha.len(), stride)?;
+        Ok(Self { alpha: Some((alpha, stride)), ..self })
     }
 
     /// Size and white level.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Row `y` of the alpha plane, if there is one.
+    #[inline]
+    pub fn alpha_row(&self, y: usize) -> Option<&'a [S]> {
+        self.alpha.map(|(plane, stride)| &plane[y * stride..y * stride + self.shape.width])
     }
 
     /// Row `y` of channel 0 (red), 1 (green) or 2 (blue).
@@ -139,13 +157,30 @@ impl<'a, S: Sample> ImageMut<'a, S> {
     /// The same, to read.
     pub fn view(&self) -> Image<'_, S> {
         let [red, green, blue] = &self.planes;
-        Image { planes: [red, green, blue], strides: self.strides, shape: self.shape }
+        Image { planes: [red, green, blue], strides: self.strides, alpha: None, shape: self.shape }
     }
 
     /// The same, to write, for a shorter time.
     pub fn view_mut(&mut self) -> ImageMut<'_, S> {
         let [red, green, blue] = &mut self.planes;
         ImageMut { planes: [red, green, blue], strides: self.strides, shape: self.shape }
+    }
+
+    /// Sets the colours of invisible pixels (alpha 0) to mid-grey and leaves all others as they are: call it before an image
+    /// with alpha is scaled, so that hidden colours do not bleed into visible pixels. `stride` in samples.
+    ///
+    /// # Errors
+    /// A plane that is too short for its stride and the height.
+    pub fn hide_invisible(&mut self, alpha: &[S], stride: usize) -> Result<()> {
+        self.shape.check("alpha", alpha.len(), stride)?;
+        let (width, grey) = (self.shape.width, S::from_f32(0.5 * f32::from(self.shape.white)));
+        for (y, alpha) in alpha.chunks(stride).take(self.shape.height).enumerate() {
+            for plane in self.rows_mut(y) {
+                let pixels = plane.iter_mut().zip(&alpha[..width]);
+                pixels.for_each(|(value, alpha)| *value = if *alpha == S::default() { grey } else { *value });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the first `rows` rows off, or all there are, as an image of their own; either may have none then.
@@ -227,6 +262,20 @@ mod tests {
         let wanted =
             [(0, 3, vec![]), (2, 3, vec![row(0)]), (4, 4, vec![row(1), row(2)]), (6, 6, vec![]), (8, 6, vec![])];
         assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn hide_invisible_changes_only_pixels_of_alpha_zero() {
+        let shape = Shape { width: 3, height: 2, white: 255 };
+        let (mut r, mut g, mut b) = ([1u8; 8], [2u8; 8], [3u8; 8]);
+        let alpha = [0, 1, 255, 77, 9, 0, 0];
+        let mut image = ImageMut::new([&mut r[..], &mut g[..], &mut b[..]], [4; 3], shape).unwrap();
+        image.hide_invisible(&alpha, 4).unwrap();
+        assert_eq!([r[..3].to_vec(), r[4..7].to_vec()], [[128, 1, 1], [1, 128, 128]]);
+        assert_eq!((g[0], g[1], b[0], b[1]), (128, 2, 128, 3));
+        let mut image = ImageMut::new([&mut r[..], &mut g[..], &mut b[..]], [4; 3], shape).unwrap();
+        let error = image.hide_invisible(&alpha[..5], 4).unwrap_err().to_string();
+        assert!(error.contains("alpha plane: 5 samples, 7 needed"), "{error}");
     }
 
     #[test]

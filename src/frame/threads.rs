@@ -4,6 +4,7 @@
 //! which wakes the next, often on the same processor core. Here the caller begins at once, and who comes later takes what
 //! is left.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 /// Processors that this process may use: those that its affinity (`taskset`, cpusets) and its CPU quota leave; at least 1.
@@ -11,9 +12,26 @@ pub fn available() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+thread_local! {
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Runs `work` with at most `limit` threads in every [`share`] of this thread.
+pub fn limited<T>(limit: usize, work: impl FnOnce() -> T) -> T {
+    /// Restores the limit before, also when `work` panics.
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(limit.max(1)));
+    work()
+}
+
 /// How many threads share work.
-fn count() -> usize {
-    rayon::current_num_threads().clamp(1, 8)
+pub fn count() -> usize {
+    rayon::current_num_threads().clamp(1, 8).min(LIMIT.get())
 }
 
 /// Rows of a band, if a picture is worked on in bands of rows: a few for each thread, but none too thin to pay.
@@ -56,6 +74,19 @@ mod tests {
         share(done.iter_mut().enumerate(), |(i, piece)| *piece += i);
         assert!(done.iter().enumerate().all(|(i, piece)| i == *piece));
         share(std::iter::empty::<u8>(), |_| unreachable!());
+    }
+
+    #[test]
+    fn a_limit_holds_inside_and_ends_after() {
+        let whole = count();
+        limited(1, || {
+            let who = Mutex::new(HashSet::new());
+            share(0..100, |_| {
+                who.lock().unwrap().insert(thread::current().id());
+            });
+            assert_eq!(who.into_inner().unwrap().len(), 1);
+        });
+        assert_eq!(count(), whole);
     }
 
     #[test]

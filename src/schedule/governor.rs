@@ -3,6 +3,7 @@
 //! Comes in: how long frames took, and whether they are late downstream. Goes out: the [`Step`] to work at. Down fast,
 //! up slowly, and more slowly every time that going up was wrong: so it does not swing.
 
+use std::fmt;
 use std::time::Duration;
 
 /// How frames are stylized.
@@ -21,6 +22,13 @@ impl Step {
     /// Share of the pixels that are stylized.
     pub fn work(self) -> f32 {
         1.0 / (self.divisor.pow(2) * self.interval) as f32
+    }
+}
+
+impl fmt::Display for Step {
+    /// `1/DIVISOR@INTERVAL`
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "1/{}@{}", self.divisor, self.interval)
     }
 }
 
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn ladders_go_from_the_best_picture_to_the_fastest() {
-        let text = |w, h| ladder(w, h).iter().map(|s| format!("1/{}@{}", s.divisor, s.interval)).collect::<Vec<_>>();
+        let text = |w, h| ladder(w, h).iter().map(Step::to_string).collect::<Vec<_>>();
         assert_eq!(text(640, 360), ["1/1@1", "1/2@1", "1/2@2", "1/2@3", "1/2@4"]);
         assert_eq!(text(1920, 1080), ["1/1@1", "1/2@1", "1/3@1", "1/3@2", "1/3@3", "1/3@4"]);
         assert_eq!(text(3840, 2160)[..5], ["1/1@1", "1/2@1", "1/3@1", "1/4@1", "1/6@1"]);

@@ -1,14 +1,16 @@
-//! Keeping time: which frames are stylized, at which size, and what the pipeline is told of it.
+//! The pace of a stream: which frames get an inference, at which size, and which are already late.
 //!
-//! Comes in: the frames' times, quality-of-service events, the settings. Goes out: a plan for every frame.
+//! Comes in: the frames' times, lag and cost, the settings. Goes out: a plan for every frame.
 
 use std::time::Duration;
 
 use crate::schedule::governor::{Governor, Step};
+use crate::schedule::lag::{LagMeter, Verdict};
 use crate::schedule::latency::LatencyMeter;
+use crate::schedule::rate::RateMeter;
 use crate::stylizer::Pace;
 
-/// Where the frame rate is held.
+/// Where the governor holds the frame rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Governing {
     /// Where the source is live.
@@ -19,10 +21,10 @@ pub enum Governing {
     Auto,
 }
 
-/// What the user asked of the pace.
+/// What the user asks of the pace.
 #[derive(Debug, Clone, Copy)]
 pub struct PaceSettings {
-    /// Where the frame rate is held.
+    /// Where the governor holds the frame rate.
     pub governor: Governing,
     /// Frames per second to hold; 0: those of the stream.
     pub target_fps: f64,
@@ -35,62 +37,85 @@ pub struct PaceSettings {
 /// The plan for one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Whether it needs a stylized frame of its own.
+    /// Whether the frame needs an inference of its own.
     pub pace: Pace,
-    /// Paintings are this much smaller than `inference-size` says.
+    /// Width and height of inference are those of `inference-size` divided by this.
     pub divisor: u32,
 }
 
-/// Keeps time.
+/// A live source and the latency of everything before the element; known once the upstream elements answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Upstream {
+    /// Whether the source is live.
+    pub live: bool,
+    /// Its least latency.
+    pub latency: Duration,
+}
+
+/// Plans the frames of one stream.
 #[derive(Debug, Default)]
 pub struct Pacer {
     governor: Option<Governor>,
-    /// Size of the frames, and their rate in the caps.
-    frame: (usize, usize),
-    rate: f64,
-    live: Option<bool>,
+    size: (usize, usize),
+    rate: RateMeter,
+    lag: LagMeter,
+    upstream: Option<Upstream>,
     since_inference: u32,
-    /// What is told of the latency.
+    /// Settles on the latency to report.
     pub latency: LatencyMeter,
 }
 
 impl Pacer {
-    /// Frames of another size or rate come: `rate` frames per second, 0 for a varying rate.
-    pub fn negotiated(&mut self, frame: (usize, usize), rate: f64) {
-        self.rate = rate;
-        if std::mem::replace(&mut self.frame, frame) != frame {
+    /// Frames of this size come, `rate` per second as caps claim; 0 for a varying rate.
+    pub fn negotiated(&mut self, size: (usize, usize), rate: f64) {
+        self.rate.claim(rate);
+        if std::mem::replace(&mut self.size, size) != size {
             self.governor = None;
         }
     }
 
-    /// Another stream: it may be live or not.
+    /// Another stream: it may be live or not, and have another frame rate.
     pub fn restart(&mut self) {
-        (self.governor, self.live) = (None, None);
+        (self.governor, self.upstream) = (None, None);
+        self.rate.restart();
+        self.lag.restart();
     }
 
-    /// Whether the source is live; `ask` is called once for a stream.
-    pub fn is_live(&mut self, ask: impl FnOnce() -> bool) -> bool {
-        *self.live.get_or_insert_with(ask)
+    /// The source; `ask` is called once for a stream.
+    pub fn upstream(&mut self, ask: impl FnOnce() -> Upstream) -> Upstream {
+        *self.upstream.get_or_insert_with(ask)
     }
 
-    /// Whether the frame rate is held. Before the first frame of a stream [`Pacer::is_live`] must have been called.
+    /// A frame came in, see [`RateMeter::frame`].
+    pub fn arrived(&mut self, time: Duration, gap: bool) {
+        self.rate.frame(time, gap);
+    }
+
+    /// A frame of a live stream came in `lag` after its time, with `own` latency reported by the element; see
+    /// [`LagMeter::frame`].
+    pub fn lag(&mut self, lag: Duration, own: Duration, worked: Duration, waited: Duration) -> Verdict {
+        let allowed = self.upstream.unwrap_or_default().latency + own;
+        self.lag.frame(lag.saturating_sub(allowed), worked, waited)
+    }
+
+    /// Whether the frame rate is held. Before the first frame of a stream [`Pacer::upstream`] must have been called.
     pub fn governs(&self, settings: &PaceSettings) -> bool {
         match settings.governor {
             Governing::Off => false,
             Governing::Auto => true,
-            Governing::Live => self.live == Some(true),
+            Governing::Live => self.upstream.is_some_and(|upstream| upstream.live),
         }
     }
 
-    /// Takes up the governor where stylized frame a frame of full size takes about `full`.
+    /// Starts the governor where a frame of full size takes about `full`.
     pub fn begin(&mut self, settings: &PaceSettings, full: Duration) -> Step {
         let frame = self.time_for(settings).as_secs_f32();
         let share = if frame > 0.0 { full.as_secs_f32() / frame } else { 0.0 };
-        self.governor.insert(Governor::new(self.frame.0, self.frame.1, share)).step()
+        self.governor.insert(Governor::new(self.size.0, self.size.1, share)).step()
     }
 
-    /// The plan for the next frame. `hurry`: it is late already.
-    pub fn plan(&mut self, settings: &PaceSettings, hurry: bool) -> Plan {
+    /// The plan for the next frame. `late`: it cannot be in time if it gets an inference.
+    pub fn plan(&mut self, settings: &PaceSettings, late: bool) -> Plan {
         let governed = self.governs(settings);
         if !governed {
             self.governor = None;
@@ -99,7 +124,7 @@ impl Pacer {
         }
         let step = self.step().unwrap_or(Step::FULL);
         let interval = step.interval.max(settings.interval);
-        let hurry = hurry && governed && self.since_inference < LONGEST_HURRY;
+        let hurry = late && governed && self.since_inference < LONGEST_HURRY;
         let due = self.since_inference + 1 >= interval;
         let pace = match (due, interval > 1 || governed) {
             _ if hurry => Pace::Hurry,
@@ -111,9 +136,9 @@ impl Pacer {
         Plan { pace, divisor: if settings.has_size { 1 } else { step.divisor } }
     }
 
-    /// A frame was stylized, or propagated.
-    pub fn done(&mut self, stylized: bool) {
-        self.since_inference = if stylized { 0 } else { self.since_inference + 1 };
+    /// A frame was inferred, or propagated.
+    pub fn done(&mut self, inferred: bool) {
+        self.since_inference = if inferred { 0 } else { self.since_inference + 1 };
     }
 
     /// The governor's step, while it governs.
@@ -127,20 +152,19 @@ impl Pacer {
         self.governor.as_mut()?.frame(took, frame, late)
     }
 
-    /// The time that there is for a frame.
+    /// The time there is for a frame.
     fn time_for(&self, settings: &PaceSettings) -> Duration {
-        if settings.target_fps > 0.0 { period(settings.target_fps) } else { self.frame_time() }
+        match settings.target_fps > 0.0 {
+            true => Duration::from_secs_f64(1.0 / settings.target_fps),
+            false => self.frame_time(),
+        }
     }
 
-    /// Time between frames by the caps; nothing for a varying rate.
+    /// Time between two frames, measured where possible.
     pub fn frame_time(&self) -> Duration {
-        period(self.rate)
+        self.rate.period()
     }
 }
 
-fn period(rate: f64) -> Duration {
-    if rate > 0.0 { Duration::from_secs_f64(1.0 / rate) } else { Duration::ZERO }
-}
-
-/// So many late frames in a row are propagated; then one is stylized even if it is late.
+/// So many late frames in a row are propagated; the next one gets an inference even if it is late.
 const LONGEST_HURRY: u32 = 4;

@@ -149,6 +149,11 @@ impl Stylizer {
         &*self.generator
     }
 
+    /// The generator, to recover it after failures.
+    pub fn generator_mut(&mut self) -> &mut dyn Generator {
+        &mut *self.generator
+    }
+
     /// What the history had to do with the last frame.
     pub fn temporal_report(&self) -> Report {
         self.stabilizer.report()

@@ -1,4 +1,7 @@
 //! Image to tensor: normalise, reorder, pad by reflection, in one pass.
+//!
+//! Comes in: planar RGB, with or without alpha. Goes out: the generator's input tensor. Pixels of alpha 0 become mid-grey, so
+//! that their hidden colours do not reach visible pixels through the generator's receptive field.
 
 use anyhow::{Context, Result};
 use fearless_simd::dispatch;
@@ -52,7 +55,7 @@ impl Number for u8 {
     }
 }
 
-/// Writes `image` into `tensor` at its place and fills the rest by reflection.
+/// Writes `image` into `tensor` at its place and fills the rest by reflection. Invisible pixels (alpha 0) become mid-grey.
 ///
 /// # Errors
 /// A tensor whose length is not 3 x width x height of the placement, or an image of another size than placed.
@@ -92,14 +95,20 @@ fn fill_band<S: Sample, T: Number>(
         let offset = format.range.offset[channel];
         for (y, row) in (first..).zip(plane.rows_mut()) {
             let source = reflect(y as isize - place.origin.1 as isize, shape.height);
-            fill_row(row, image.row(channel, source), place.origin.0, scale, offset);
+            let (pixels, alpha) = (image.row(channel, source), image.alpha_row(source));
+            let Some(alpha) = alpha else {
+                fill_row(row, pixels, place.origin.0, |s| T::from_f32(s.to_f32() * scale + offset));
+                continue;
+            };
+            let grey = 0.5 * f32::from(shape.white);
+            let visible = |s: &S, alpha: &S| if *alpha == S::default() { grey } else { s.to_f32() };
+            fill_row_visible(row, (pixels, alpha), place.origin.0, |s, a| T::from_f32(visible(s, a) * scale + offset));
         }
     }
 }
 
 #[inline(always)]
-fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left: usize, scale: f32, offset: f32) {
-    let convert = |s: &S| T::from_f32(s.to_f32() * scale + offset);
+fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left: usize, convert: impl Fn(&S) -> T) {
     match row.as_slice_mut() {
         Some(row) => row[left..].iter_mut().zip(source).for_each(|(t, s)| *t = convert(s)),
         None => row.iter_mut().skip(left).zip(source).for_each(|(t, s)| *t = convert(s)),
@@ -107,6 +116,23 @@ fn fill_row<S: Sample, T: Number>(mut row: ArrayViewMut1<T>, source: &[S], left:
     let filled = left..left + source.len();
     for x in (0..filled.start).chain(filled.end..row.len()) {
         row[x] = convert(&source[reflect(x as isize - left as isize, source.len())]);
+    }
+}
+
+/// As [`fill_row`], with the alpha of every sample.
+#[inline(always)]
+fn fill_row_visible<S: Sample, T: Number>(
+    mut row: ArrayViewMut1<T>,
+    (source, alpha): (&[S], &[S]),
+    left: usize,
+    convert: impl Fn(&S, &S) -> T,
+) {
+    let filled = left..left + source.len();
+    let pixels = row.iter_mut().skip(left).zip(source.iter().zip(alpha));
+    pixels.for_each(|(t, (s, a))| *t = convert(s, a));
+    for x in (0..filled.start).chain(filled.end..row.len()) {
+        let from = reflect(x as isize - left as isize, source.len());
+        row[x] = convert(&source[from], &alpha[from]);
     }
 }
 
@@ -143,6 +169,25 @@ mod tests {
         let tensor: Vec<f16> = filled(Format { range: Range::BYTE, ..Format::CANONICAL }, place);
         let red: Vec<_> = tensor[..12].iter().map(|v| v.to_f32()).collect();
         assert_eq!(red, [153., 102., 153., 102., 51., 0., 51., 0., 153., 102., 153., 102.]);
+    }
+
+    #[test]
+    fn colours_under_alpha_zero_do_not_reach_the_tensor() {
+        let place = Placement { tensor: (4, 3), origin: (1, 1), picture: (2, 2) };
+        let tensor = |hidden: u8| {
+            let plane = [10, hidden, 30, 40];
+            let image = Image::new([&plane[..]; 3], [2; 3], SHAPE).unwrap().with_alpha(&[255, 0, 1, 255], 2).unwrap();
+            let mut tensor = vec![0f32; 3 * 12];
+            ingest(&image, &mut tensor, &Format { range: Range::BYTE, ..Format::CANONICAL }, &place).unwrap();
+            tensor
+        };
+        assert_eq!(tensor(0), tensor(255));
+        assert_eq!(
+            tensor(0)[4..8],
+            [127.5, 10.0, 127.5, 10.0],
+            "the second row: reflected, visible, invisible, reflected"
+        );
+        assert_eq!(tensor(0)[9..11], [30.0, 40.0], "visible pixels stay as they are");
     }
 
     #[test]

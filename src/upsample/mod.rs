@@ -25,7 +25,7 @@ pub struct Light {
 }
 
 impl Light {
-    /// Takes the lightness of `frame` at `size`.
+    /// Takes the lightness of `frame` at `size`; invisible pixels (alpha 0) are mid-grey.
     pub fn take<L: Sample>(&mut self, frame: &Image<L>, size: (usize, usize)) {
         let large = frame.shape();
         // Whole pixels: a cell begins where the one before ends.
@@ -40,7 +40,13 @@ impl Light {
             let rows = cell(y, size.1, large.height);
             self.sums.fill(0.0);
             for row in rows.clone() {
-                self.sums.iter_mut().zip(frame.row(0, row)).for_each(|(sum, v)| *sum += v.to_f32());
+                let values = self.sums.iter_mut().zip(frame.row(0, row));
+                match frame.alpha_row(row) {
+                    None => values.for_each(|(sum, v)| *sum += v.to_f32()),
+                    Some(alpha) => values.zip(alpha).for_each(|((sum, v), alpha)| {
+                        *sum += if *alpha == L::default() { 0.5 * f32::from(large.white) } else { v.to_f32() };
+                    }),
+                }
             }
             for (x, target) in target.iter_mut().enumerate() {
                 let columns = cell(x, size.0, large.width);
@@ -266,6 +272,19 @@ mod tests {
         Guided::new(SMALL, large).run(&small_image, &small_light, &large_light, &mut into);
         assert!(r == g && g == b);
         (r, guide, small)
+    }
+
+    #[test]
+    fn invisible_pixels_have_no_light_of_their_own() {
+        let light = |hidden: u8| {
+            let plane = [100, hidden, 100, 100];
+            let frame = Image::new([&plane[..]; 3], [4; 3], shape((4, 1))).unwrap();
+            let mut light = Light::default();
+            light.take(&frame.with_alpha(&[255, 0, 255, 1], 4).unwrap(), (2, 1));
+            light.image().unwrap().row(0, 0).to_vec()
+        };
+        assert_eq!(light(0), light(255));
+        assert_eq!(light(0)[1], 25_700, "100 of 255");
     }
 
     #[test]
