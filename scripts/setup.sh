@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 RUST_NEEDED=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 ORT_VERSION=1.24.1
 ORT_OPENVINO_VERSION=1.24.1
+ORT_WEBGPU_VERSION=1.27.0
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 
@@ -127,3 +128,23 @@ RUN_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-
     gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 # Sinks for a window on X11, Wayland and OpenGL; without them autovideosink shows nothing or letters.
 WINDOW_PACKAGES=(gstreamer1.0-x gstreamer1.0-gl)
+
+# need_webgpu : sets STYLETRANSFER_WEBGPU, a folder with ONNX Runtime's WebGPU build and a Vulkan driver that computes on the
+# CPU, for tests/device.rs alone. There is such a build for x86-64 only.
+need_webgpu() {
+    [ "$(uname -m)" = x86_64 ] || return 0
+    local wheel="onnxruntime-webgpu==$ORT_WEBGPU_VERSION" packages=target/onnxruntime-webgpu folder=$PWD/target/webgpu
+    need_packages gcc libc6-dev libvulkan1 mesa-vulkan-drivers
+    if ! ls "$packages"/onnxruntime/capi/libonnxruntime.so.1.* >/dev/null 2>&1; then
+        command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || need_packages python3 python3-pip
+        say "Installing $wheel from PyPI into $packages"
+        python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$packages" "$wheel"
+    fi
+    mkdir -p "$folder"
+    cc -shared -fPIC -o "$folder/libicd.so" tests/vulkan/icd.c -ldl
+    printf '{ "file_format_version": "1.0.0", "ICD": { "library_path": "%s", "api_version": "1.1.0" } }\n' \
+        "$folder/libicd.so" >"$folder/icd.json"
+    ln -sfn "$(ls "$PWD/$packages"/onnxruntime/capi/libonnxruntime.so.1.* | head -n 1)" "$folder/libonnxruntime.so"
+    export STYLETRANSFER_WEBGPU=$folder
+    say "WebGPU on software Vulkan: $folder"
+}

@@ -6,6 +6,7 @@ need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" ffmpeg gstreamer1.0-rt
 need_rust
 need_onnxruntime
 need_trainer
+need_webgpu
 if ! cargo nextest --version >/dev/null 2>&1; then
     say "Installing cargo-nextest (tests that load libraries need a process each)"
     cargo install --quiet --locked cargo-nextest

@@ -35,6 +35,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Files that call the C library: a child process for a provider that may abort, and the end of the process.
+const UNSAFE: &[&str] = &["inference/background.rs", "inference/child.rs"];
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -112,7 +115,11 @@ fn files_are_short_and_say_what_they_are() {
 fn domain_code_does_not_panic_or_leave_the_safe_language() {
     for path in sources(&src()) {
         let text = code(&path);
+        let may_be_unsafe = UNSAFE.iter().any(|file| path.ends_with(file));
         for word in [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "unsafe "] {
+            if word == "unsafe " && may_be_unsafe {
+                continue;
+            }
             let found = text.lines().find(|l| l.contains(word) && !l.trim_start().starts_with("//"));
             assert!(found.is_none(), "{path:?}: {found:?}");
         }

@@ -7,6 +7,11 @@
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
+/// Processors that this process may use: those that its affinity (`taskset`, cpusets) and its CPU quota leave; at least 1.
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 thread_local! {
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
 }

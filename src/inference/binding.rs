@@ -1,13 +1,20 @@
-//! A session with its tensors: inputs and outputs are made and bound once per size and reused.
+//! A session with its tensors.
+//!
+//! Comes in: values in input tensors, which are made once for a size. Goes out: the output tensor of a run. Every input is
+//! bound anew before every run, because a provider with memory of its own copies a value when it is bound and never again;
+//! the CPU takes the same way, where a bind costs microseconds. The output is bound once: it is written after every run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::IoBinding;
+use ort::session::{IoBinding, RunOptions, Session};
 
+use crate::frame::size::Size;
 use crate::inference::cache::{Shared, lock};
 use crate::inference::config::SessionConfig;
+use crate::inference::errors::plain;
 use crate::inference::typed::Typed;
 use crate::inference::{TensorMut, TensorRef};
 use crate::model::Contract;
@@ -15,21 +22,26 @@ use crate::model::contract::{PictureTensor, ScalarInput};
 use crate::model::recurrent::Recurrent;
 use crate::model::sub_pixel::SubPixel;
 use crate::style::picture::StyleImage;
+use crate::tensor::layout::Element;
 use crate::tensor::shuffle::pixel_shuffle;
 
-/// The session.
+/// A session and its tensors.
 pub(super) struct Loaded {
     session: Shared,
-    fixed: Vec<(String, Typed)>,
-    /// What the session leaves to do.
+    /// Inputs that do not depend on the frame's size: scalars, style picture, style weights.
+    fixed: Vec<Input>,
+    /// Stops a run.
+    stop: Arc<RunOptions>,
+    /// The pixel shuffle at the model's end, where the session leaves it out.
     tail: Option<SubPixel>,
     bound: Option<Bound>,
 }
 
+/// The tensors of one size.
 struct Bound {
     binding: IoBinding,
-    input: Typed,
-    recurrent: Option<(Typed, Option<Typed>)>,
+    picture: Input,
+    recurrent: Option<(Input, Option<Input>)>,
     output: Typed,
     shuffled: Option<Shuffled>,
 }
@@ -42,67 +54,70 @@ struct Shuffled {
     crop: usize,
 }
 
+/// A tensor and the model's input that it is for.
+struct Input {
+    name: String,
+    tensor: Typed,
+}
+
+impl Input {
+    fn new(name: &str, element: Element, dims: &[i64], value: f32) -> Result<Self> {
+        let mut tensor = Typed::new(element, dims)?;
+        tensor.fill(value);
+        Ok(Self { name: name.to_owned(), tensor })
+    }
+}
+
 impl Loaded {
     /// A session and the inputs that stay the same from frame to frame.
-    pub fn new(session: Shared, contract: &Contract, config: &SessionConfig) -> Result<Self> {
-        Ok(Self { session, fixed: fixed_inputs(contract, config)?, tail: None, bound: None })
+    pub fn new(session: Shared, contract: &Contract, config: &SessionConfig, stop: Arc<RunOptions>) -> Result<Self> {
+        Ok(Self { session, fixed: fixed_inputs(contract, config)?, stop, tail: None, bound: None })
     }
 
-    #[cfg(test)]
+    /// The runtime's session.
     pub fn session(&self) -> &Shared {
         &self.session
     }
 
-    /// The session's output is not the model's, but what comes before its shuffle of pixels.
+    /// The session's output is not the model's, but the tensor before its pixel shuffle.
     pub fn without_tail(mut self, tail: Option<&SubPixel>) -> Self {
         self.tail = tail.cloned();
         self
     }
 
-    /// Adds the style weights, the first style alone.
-    pub fn with_style_weights(mut self, contract: &Contract) -> Result<Self> {
-        if let Some(weights) = &contract.style_weights {
-            self.fixed.push((weights.name.clone(), Typed::new(weights.element, &weights.dims)?));
-            self.set_fixed(&weights.name, &weights.first());
+    /// Adds the style weights.
+    pub fn with_style_weights(mut self, contract: &Contract, weights: &[f32]) -> Result<Self> {
+        if let Some(input) = &contract.style_weights {
+            self.fixed.push(Input::new(&input.name, input.element, &input.dims, 0.0)?);
+            self.set_fixed(&input.name, weights);
         }
         Ok(self)
     }
 
-    /// Rewrites a fixed input in place.
+    /// Rewrites a fixed input.
     pub fn set_fixed(&mut self, name: &str, values: &[f32]) {
-        if let Some((_, tensor)) = self.fixed.iter_mut().find(|(n, _)| n == name) {
-            tensor.copy_from(values);
+        if let Some(input) = self.fixed.iter_mut().find(|input| input.name == name) {
+            input.tensor.copy_from(values);
         }
     }
 
     /// Makes tensors for a size and runs once; returns the size of the stylized frame.
-    pub fn bind(&mut self, contract: &Contract, width: usize, height: usize) -> Result<(usize, usize)> {
+    pub fn bind(&mut self, contract: &Contract, (width, height): Size) -> Result<Size> {
         self.bound = None;
         let (input, output) = (&contract.input, &contract.output);
-        let mut session = lock(&self.session);
-        let mut binding = session.create_binding()?;
-        let mut tensor = Typed::new(input.element, &input.dims(width, height))?;
-        tensor.fill(0.0);
-        tensor.bind_as_input(&mut binding, &input.name)?;
-        let recurrent =
-            contract.recurrent.as_ref().map(|r| recurrent_inputs(r, &mut binding, width, height)).transpose()?;
-        for (name, value) in &self.fixed {
-            value.bind_as_input(&mut binding, name)?;
-        }
-        let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
+        let picture = Input::new(&input.name, input.element, &input.dims(width, height), 0.0)?;
+        let recurrent = contract.recurrent.as_ref().map(|r| recurrent_inputs(r, width, height)).transpose()?;
         let name = self.tail.as_ref().map_or(&output.name, |tail| &tail.tensor);
-        binding.bind_output_to_device(name, &cpu)?;
-        let dims = {
-            let outputs = session.run_binding(&binding)?;
-            outputs[name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
-        };
+        let mut session = lock(&self.session);
+        let mut binding = session.create_binding().map_err(plain)?;
+        bind_inputs(&mut binding, frame_inputs(&picture, &recurrent).chain(&self.fixed))?;
+        let dims = run_for_shape(&mut session, &mut binding, name, &self.stop)?;
         let size = match &self.tail {
             Some(tail) => {
-                tail.size(&dims).with_context(|| format!("'{name}' came out as {dims:?}, not as [1, 12, h, w]"))?
+                tail.size(&dims).with_context(|| format!("'{name}' has shape {dims:?}, expected [1, 12, h, w]"))?
             }
             None => picture_size(output, &dims)?,
         };
-        binding.clear_outputs();
         let mut result = Typed::new(output.element, &dims)?;
         result.bind_as_output(&mut binding, name)?;
         let shuffled = self.tail.as_ref().map(|&SubPixel { crop, .. }| Shuffled {
@@ -110,22 +125,26 @@ impl Loaded {
             columns: size.0 / 2 + crop,
             crop,
         });
-        self.bound = Some(Bound { binding, input: tensor, recurrent, output: result, shuffled });
+        self.bound = Some(Bound { binding, picture, recurrent, output: result, shuffled });
         Ok(size)
     }
 
+    /// The picture input; empty before [`Loaded::bind`].
     pub fn input(&mut self) -> TensorMut<'_> {
-        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.input.view_mut())
+        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.picture.tensor.view_mut())
     }
 
     pub fn recurrent(&mut self) -> Option<(TensorMut<'_>, Option<TensorMut<'_>>)> {
         let (previous, confidence) = self.bound.as_mut()?.recurrent.as_mut()?;
-        Some((previous.view_mut(), confidence.as_mut().map(Typed::view_mut)))
+        Some((previous.tensor.view_mut(), confidence.as_mut().map(|map| map.tensor.view_mut())))
     }
 
+    /// Computes the output from the inputs as they are now.
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().context("no size has been bound")?;
-        lock(&self.session).run_binding(&bound.binding)?;
+        let mut session = lock(&self.session);
+        bind_inputs(&mut bound.binding, frame_inputs(&bound.picture, &bound.recurrent).chain(&self.fixed))?;
+        session.run_binding_with_options(&bound.binding, &self.stop).map_err(plain)?;
         match (&mut bound.shuffled, bound.output.view()) {
             (Some(Shuffled { stylized, columns, crop }), TensorRef::F32(planes)) => {
                 pixel_shuffle(planes, *columns, *crop, stylized)
@@ -134,6 +153,7 @@ impl Loaded {
         }
     }
 
+    /// The output of the last run; empty before [`Loaded::bind`].
     pub fn output(&self) -> TensorRef<'_> {
         self.bound.as_ref().map_or(TensorRef::U8(&[]), |bound| match &bound.shuffled {
             Some(Shuffled { stylized, .. }) => TensorRef::F32(stylized),
@@ -142,35 +162,56 @@ impl Loaded {
     }
 }
 
-/// Made of zeros: at first there is nothing that was shown.
-fn recurrent_inputs(
-    recurrent: &Recurrent,
+/// Passes the inputs' present values to the provider. Copies to a device may be asynchronous: they are waited for, since the
+/// tensors are rewritten while the next frame is made ready.
+fn bind_inputs<'a>(binding: &mut IoBinding, inputs: impl Iterator<Item = &'a Input>) -> Result<()> {
+    for Input { name, tensor } in inputs {
+        tensor.bind_as_input(binding, name).with_context(|| format!("input '{name}'"))?;
+    }
+    binding.synchronize_inputs().map_err(plain)
+}
+
+fn frame_inputs<'a>(
+    picture: &'a Input,
+    recurrent: &'a Option<(Input, Option<Input>)>,
+) -> impl Iterator<Item = &'a Input> {
+    let recurrent = recurrent.iter().flat_map(|(previous, confidence)| std::iter::once(previous).chain(confidence));
+    std::iter::once(picture).chain(recurrent)
+}
+
+/// Runs once with an output that the runtime allocates, and returns the output's shape.
+fn run_for_shape(
+    session: &mut Session,
     binding: &mut IoBinding,
-    width: usize,
-    height: usize,
-) -> Result<(Typed, Option<Typed>)> {
-    let mut make = |name: &str, element, dims: &[i64]| -> Result<Typed> {
-        let mut tensor = Typed::new(element, dims)?;
-        tensor.fill(0.0);
-        tensor.bind_as_input(binding, name)?;
-        Ok(tensor)
+    output: &str,
+    options: &RunOptions,
+) -> Result<Vec<i64>> {
+    let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
+    binding.bind_output_to_device(output, &cpu).map_err(plain)?;
+    let dims = {
+        let outputs = session.run_binding_with_options(binding, options).map_err(plain)?;
+        outputs[output].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
     };
+    binding.clear_outputs();
+    Ok(dims)
+}
+
+/// Of zeros: there is no previous frame at first, and no confidence in one.
+fn recurrent_inputs(recurrent: &Recurrent, width: usize, height: usize) -> Result<(Input, Option<Input>)> {
     let Recurrent { previous, confidence } = recurrent;
-    let picture = make(&previous.name, previous.element, &previous.dims(width, height))?;
-    let map = confidence.as_ref().map(|c| make(&c.name, c.element, &c.dims(width, height))).transpose()?;
+    let picture = Input::new(&previous.name, previous.element, &previous.dims(width, height), 0.0)?;
+    let map = confidence.as_ref().map(|c| Input::new(&c.name, c.element, &c.dims(width, height), 0.0)).transpose()?;
     Ok((picture, map))
 }
 
-fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(String, Typed)>> {
-    let mut list = Vec::new();
-    for ScalarInput { name, element, dims, value } in &contract.scalars {
-        let mut tensor = Typed::new(*element, dims)?;
-        tensor.fill(*value);
-        list.push((name.clone(), tensor));
-    }
+fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<Input>> {
+    let scalar = |input: &ScalarInput| Input::new(&input.name, input.element, &input.dims, input.value);
+    let mut list = contract.scalars.iter().map(scalar).collect::<Result<Vec<_>>>()?;
     match (&contract.style, &config.style_image) {
-        (Some(style), Some(path)) => list.push((style.name.clone(), style_tensor(style, path)?)),
-        (Some(style), None) => bail!("the model wants a style picture in '{}': set property 'style-image'", style.name),
+        (Some(style), Some(path)) => {
+            list.push(Input { name: style.name.clone(), tensor: style_tensor(style, path)? });
+        }
+        (Some(style), None) => bail!("the model needs a style picture in '{}': set property 'style-image'", style.name),
         (None, Some(path)) => {
             bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
         }
@@ -187,10 +228,10 @@ fn style_tensor(style: &PictureTensor, path: &Path) -> Result<Typed> {
     Ok(tensor)
 }
 
-fn picture_size(output: &PictureTensor, dims: &[i64]) -> Result<(usize, usize)> {
+fn picture_size(output: &PictureTensor, dims: &[i64]) -> Result<Size> {
     let (c, y, x) = output.format.axes.positions();
     let wrong =
-        || anyhow!("output '{}' came out as {dims:?}, not as a picture of layout {}", output.name, output.format.axes);
+        || anyhow!("output '{}' has shape {dims:?}, expected a picture of layout {}", output.name, output.format.axes);
     if dims.len() != output.format.axes.rank() || dims[c] != 3 {
         return Err(wrong());
     }

@@ -1,6 +1,6 @@
-//! Which model to run, on what and how; and reading its file.
+//! Which model to run, and on what.
 //!
-//! Comes in: the user's choices. Goes out: the file's bytes and what a `.modelinfo` file beside it says.
+//! Comes in: the user's settings. Goes out: the model's file, and the hints of a `.modelinfo` file beside it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use ort::session::builder::GraphOptimizationLevel;
 
-use crate::inference::providers::Precision;
+use crate::frame::threads;
+use crate::inference::providers::{Options, Precision};
 use crate::model::built_in::EmbeddedModel;
 use crate::model::metadata::Hints;
 use crate::model::onnx::reader::OnnxFile;
 
-/// Word of property `execution-provider` for: the first that can be had.
+/// Value of property `execution-provider` for the first provider that can be used.
 pub const AUTO: &str = "auto";
 
 /// Which model.
@@ -25,7 +26,7 @@ pub enum ModelSource {
     Embedded(&'static EmbeddedModel),
 }
 
-/// What to run a model on, and how.
+/// What to run a model on, and with which options.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// `auto` or the name of a row of [`crate::inference::providers::PROVIDERS`].
@@ -34,19 +35,19 @@ pub struct SessionConfig {
     pub device_id: i32,
     /// Arithmetic.
     pub precision: Precision,
-    /// Threads of the inference; 0: as many as cores.
+    /// Threads of the inference; 0: as many as processors that this process may use.
     pub threads: usize,
     /// How far the runtime may rewrite the graph.
     pub optimization: GraphOptimizationLevel,
-    /// Folder for prepared engines.
+    /// Folder for prepared engines; `None`: [`crate::inference::engines::default_cache_dir`]. Made when it is needed.
     pub cache: Option<PathBuf>,
-    /// Folder the plugin lies in: the library may be beside it.
+    /// Folder of the plugin's file: the library may be beside it.
     pub plugin_folder: Option<PathBuf>,
-    /// What the user says about the model's tensors.
+    /// The user's settings for the model's tensors.
     pub overrides: Hints,
     /// Picture for a model's second picture input.
     pub style_image: Option<PathBuf>,
-    /// Whether to wait for a provider that takes minutes to prepare, or to take the next best for now.
+    /// Whether to wait for a provider that takes minutes to prepare. If not, another one stands in for it.
     pub waits: bool,
 }
 
@@ -64,6 +65,14 @@ impl Default for SessionConfig {
             style_image: None,
             waits: true,
         }
+    }
+}
+
+impl SessionConfig {
+    /// What every session of a provider is configured with.
+    pub(super) fn options(&self) -> Options<'static> {
+        let threads = if self.threads == 0 { threads::available() } else { self.threads };
+        Options { device_id: self.device_id, precision: self.precision, threads, ..Options::default() }
     }
 }
 
@@ -90,7 +99,7 @@ impl fmt::Display for ModelSource {
 }
 
 impl ModelSource {
-    /// The file, checked, and what a `.modelinfo` file beside it says.
+    /// The file, checked, and the hints of a `.modelinfo` file beside it.
     ///
     /// # Errors
     /// As [`OnnxFile::open`] and [`Hints::from_modelinfo`].

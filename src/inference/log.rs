@@ -1,34 +1,37 @@
-//! Where messages of the core go: to a sink that the element sets, else to nowhere.
+//! Messages of ONNX Runtime and of this crate's inference, for a log.
 //!
-//! Keeps the core free of GStreamer while its messages end up in GStreamer's debug log.
+//! Comes in: level and text. Goes out: the same to the sink that the element sets, which writes GStreamer's debug log;
+//! without a sink they are dropped.
 
 use std::sync::OnceLock;
+#[cfg(feature = "onnx")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How bad it is.
+/// Severity of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Details.
     Debug,
-    /// What a user may want to know.
+    /// A decision that was made.
     Info,
-    /// Something is not as asked.
+    /// Something differs from what was asked for.
     Warning,
     /// Something failed.
     Error,
 }
 
-/// Receives the messages of ONNX Runtime: level, place in its source, text.
+/// Receives messages: level, place in ONNX Runtime's source or nothing, text.
 pub type Sink = fn(Level, &str, &str);
 
 static SINK: OnceLock<(Sink, bool)> = OnceLock::new();
 
-/// Sets the sink, and whether it wants details, which cost time; the first one stays.
-pub fn set_sink(sink: Sink, wants_details: bool) {
+/// Sets the sink, and whether it reads [`Level::Debug`], which costs time. The first call stays valid.
+pub fn set_sink(sink: Sink, reads_debug: bool) {
     // A second plugin instance in the process sets the same sink again.
-    let _ = SINK.set((sink, wants_details));
+    let _ = SINK.set((sink, reads_debug));
 }
 
-/// What ONNX Runtime should report at all.
+/// The least severe messages that ONNX Runtime makes.
 #[cfg(feature = "onnx")]
 pub(crate) fn runtime_level() -> ort::logging::LogLevel {
     match SINK.get() {
@@ -37,14 +40,29 @@ pub(crate) fn runtime_level() -> ort::logging::LogLevel {
     }
 }
 
-/// Something of the core's own that a user may want to know.
 #[cfg(feature = "onnx")]
-pub(crate) fn note(message: &str) {
-    if let Some((sink, _)) = SINK.get() {
-        sink(Level::Info, "", message);
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing reaches the sink: for a forked process, in which the sink's locks may be held for ever.
+#[cfg(feature = "onnx")]
+pub(super) fn silence() {
+    SILENT.store(true, Ordering::SeqCst);
+}
+
+#[cfg(feature = "onnx")]
+fn send(level: Level, place: &str, message: &str) {
+    if let Some((sink, _)) = SINK.get().filter(|_| !SILENT.load(Ordering::Relaxed)) {
+        sink(level, place, message);
     }
 }
 
+/// A decision of the inference.
+#[cfg(feature = "onnx")]
+pub(crate) fn info(message: &str) {
+    send(Level::Info, "", message);
+}
+
+/// A message of ONNX Runtime.
 #[cfg(feature = "onnx")]
 pub(crate) fn runtime(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;
@@ -53,7 +71,5 @@ pub(crate) fn runtime(level: ort::logging::LogLevel, category: &str, place: &str
         LogLevel::Warning => Level::Warning,
         LogLevel::Error | LogLevel::Fatal => Level::Error,
     };
-    if let Some((sink, _)) = SINK.get() {
-        sink(level, place, &format!("[{category}] {message}"));
-    }
+    send(level, place, &format!("[{category}] {message}"));
 }

@@ -10,13 +10,23 @@ use half::f16;
 use crate::model::Contract;
 
 #[cfg(feature = "onnx")]
+pub mod background;
+#[cfg(feature = "onnx")]
 mod binding;
 #[cfg(feature = "onnx")]
 mod cache;
 #[cfg(feature = "onnx")]
+mod child;
+#[cfg(feature = "onnx")]
 pub mod config;
 #[cfg(feature = "onnx")]
 mod declared;
+#[cfg(feature = "onnx")]
+mod digest;
+#[cfg(feature = "onnx")]
+pub mod engines;
+#[cfg(feature = "onnx")]
+mod errors;
 #[cfg(feature = "onnx")]
 pub mod library;
 pub mod log;

@@ -1,6 +1,7 @@
-//! A tensor of one of the element types that pictures have, in ONNX Runtime's memory.
+//! A tensor of one of the element types that pictures have, in memory of ONNX Runtime on the CPU.
 //!
-//! Made once per size, bound as input or output, and rewritten in place from frame to frame.
+//! Comes in: an element type and a shape. Goes out: a tensor that is made once for a size, rewritten in place from frame to
+//! frame, and bound: as an output once, as an input before every run.
 
 use anyhow::Result;
 use half::f16;
@@ -21,7 +22,7 @@ pub(super) enum Typed {
     U8(Tensor<u8>),
 }
 
-/// Runs the same expression on whichever tensor there is.
+/// Evaluates an expression for the tensor, whatever its type.
 macro_rules! each {
     ($typed:expr, $tensor:ident => $body:expr) => {
         match $typed {
@@ -54,6 +55,7 @@ impl Typed {
         })
     }
 
+    /// Where the provider has memory of its own this copies: a tensor that is rewritten must be bound again.
     pub fn bind_as_input(&self, binding: &mut IoBinding, name: &str) -> Result<()> {
         Ok(each!(self, t => binding.bind_input(name, t))?)
     }

@@ -1,34 +1,44 @@
-//! A provider for tests: it takes as long to prepare as the test wants, then computes on the CPU, or cannot be had.
+//! Providers for tests, which compute on the CPU: one that takes as long to prepare as the test has it, or cannot be used in
+//! the end; and one that takes fixed shapes only.
 
-#![cfg(test)]
-
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use ort::ep::{self, ExecutionProviderDispatch};
 
-use crate::inference::providers::{Options, Preparation, Provider};
+use super::{Options, Preparation, Provider, Shapes};
 
-/// Its name.
+/// Name of the slow one.
 pub const NAME: &str = "slow";
 
-/// Its row.
-pub const ROW: Provider = Provider {
-    name: NAME,
-    hardware: "CPU, after a while",
-    is_built_in: || Ok(true),
-    half_precision: false,
-    prefers_int8: false,
-    in_auto: false,
-    preparation: Preparation::Minutes,
-    build: prepare,
-};
+/// Name of the one that takes fixed shapes.
+pub const FIXED: &str = "fixed";
+
+pub(super) const ROWS: &[Provider] = &[
+    Provider {
+        name: NAME,
+        hardware: "CPU, after a while",
+        is_built_in: || Ok(true),
+        preparation: Preparation::Minutes,
+        build: prepare,
+        ..Provider::PLAIN
+    },
+    Provider {
+        name: FIXED,
+        hardware: "CPU, one shape",
+        is_built_in: || Ok(true),
+        preparation: Preparation::Minutes,
+        shapes: Shapes::Fixed,
+        build: |_| ep::CPU::default().with_arena_allocator(true).build(),
+        ..Provider::PLAIN
+    },
+];
 
 /// How the preparation ends.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum End {
-    /// It computes.
+    /// With a session.
     Ready,
-    /// It cannot be had.
+    /// With an error.
     Impossible,
 }
 
@@ -42,20 +52,21 @@ static ENDED: Condvar = Condvar::new();
 
 /// Preparations that hang, and those to come, end so.
 pub fn end(how: End) {
-    STATE.lock().unwrap().end = Some(how);
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).end = Some(how);
     ENDED.notify_all();
 }
 
-/// How often it was prepared, or tried to.
+/// How many preparations began.
 pub fn begun() -> u32 {
-    STATE.lock().unwrap().begun
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).begun
 }
 
 fn prepare(_: &Options) -> ExecutionProviderDispatch {
-    let mut state = STATE.lock().unwrap();
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     state.begun += 1;
-    match ENDED.wait_while(state, |state| state.end.is_none()).unwrap().end {
+    let ended = ENDED.wait_while(state, |state| state.end.is_none());
+    match ended.unwrap_or_else(PoisonError::into_inner).end {
         Some(End::Impossible) => ep::CANN::default().build(),
-        _ => ep::CPU::default().build(),
+        _ => ep::CPU::default().with_arena_allocator(true).build(),
     }
 }
