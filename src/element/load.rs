@@ -4,7 +4,6 @@
 //! about it on the bus.
 
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -12,8 +11,9 @@ use gst_video::VideoInfo;
 
 use super::log::CAT;
 use super::pipeline::{Kept, Pipeline};
-use super::settings::{ProviderWait, Settings};
+use super::settings::Settings;
 use crate::frame::size::InferenceSize;
+use crate::inference::background::{self, Task};
 use crate::inference::config::ModelSource;
 use crate::inference::providers::Precision;
 use crate::inference::session::OrtGenerator;
@@ -67,7 +67,7 @@ impl Loader {
     pub fn load(&self, settings: &Settings, waits: bool) -> Result<Loaded> {
         settings.check()?;
         let mut config = settings.session_config(self.plugin_folder.clone())?;
-        config.waits = waits || settings.provider_wait == ProviderWait::Always;
+        config.waits = waits;
         let generator = OrtGenerator::load(&settings.source()?, &config)?;
         for guess in &generator.contract().guesses {
             gst::info!(CAT, "{guess}");
@@ -109,24 +109,23 @@ impl Loader {
             drop(stale);
             Ok(loaded)
         };
-        let thread = std::thread::Builder::new().name("styletransfer-load".into()).spawn(work)?;
-        Ok(Load { target, settings, thread })
+        Ok(Load { target, settings, task: background::spawn("styletransfer-load", work)? })
     }
 }
 
-/// A pipeline that is being loaded.
+/// A pipeline that is being loaded. Dropping it abandons it without a wait.
 pub struct Load {
     /// What it is for.
     pub target: Target,
     /// The settings that it is loaded by.
     pub settings: Settings,
-    thread: JoinHandle<Result<Loaded>>,
+    task: Task<Result<Loaded>>,
 }
 
 impl Load {
     /// Whether [`Load::answer`] comes at once.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.task.is_finished()
     }
 
     /// Waits for the pipeline.
@@ -134,7 +133,7 @@ impl Load {
     /// # Errors
     /// Why there is none.
     pub fn answer(self) -> Result<Loaded> {
-        self.thread.join().unwrap_or_else(|_| Err(anyhow!("the thread that loads the model ended early")))
+        self.task.join().unwrap_or_else(|| Err(anyhow!("the thread that loads the model ended early")))
     }
 }
 
