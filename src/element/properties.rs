@@ -192,6 +192,16 @@ fn runtime_properties() -> Vec<Property> {
 
 /// Text of each contract override, in the order of [`key::ALL`].
 const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
+    (
+        key::INPUT_NAME,
+        "Input name",
+        "Name of the model's input that takes the frame; unset: as the model tells, else by its shape",
+    ),
+    (
+        key::OUTPUT_NAME,
+        "Output name",
+        "Name of the model's output that holds the stylized frame; unset: as the model tells, else by its shape",
+    ),
     (key::INPUT_LAYOUT, "Input layout", "Axes of the model's input: nchw, nhwc, chw or hwc; unset: as the model tells"),
     (
         key::OUTPUT_LAYOUT,
@@ -223,7 +233,11 @@ const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
         "Size multiple",
         "Width and height must be multiples of this; unset: as the model tells, else found by trying",
     ),
-    (key::SCALAR_INPUTS, "Scalar inputs", "Values of the model's number inputs: name=value,name=value"),
+    (
+        key::SCALAR_INPUTS,
+        "Scalar inputs",
+        "Values of the model's number and flag inputs: name=value,name=value; unset: as the model tells, else 1 and false",
+    ),
     (
         key::STYLES,
         "Styles",

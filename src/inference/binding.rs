@@ -2,25 +2,30 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::IoBinding;
+use ort::value::DynTensor;
 
+use crate::frame::size::Size;
 use crate::inference::cache::{Shared, lock};
 use crate::inference::config::SessionConfig;
-use crate::inference::typed::Typed;
+use crate::inference::typed::{Typed, scalar};
 use crate::inference::{TensorMut, TensorRef};
 use crate::model::Contract;
-use crate::model::contract::{PictureTensor, ScalarInput};
+use crate::model::contract::{FrameCopy, PictureTensor};
 use crate::model::recurrent::Recurrent;
 use crate::model::sub_pixel::SubPixel;
 use crate::style::picture::StyleImage;
+use crate::tensor::layout::Format;
+use crate::tensor::resize::Resizer;
 use crate::tensor::shuffle::pixel_shuffle;
 
 /// The session.
 pub(super) struct Loaded {
     session: Shared,
     fixed: Vec<(String, Typed)>,
+    scalars: Vec<(String, DynTensor)>,
     /// What the session leaves to do.
     tail: Option<SubPixel>,
     bound: Option<Bound>,
@@ -29,9 +34,20 @@ pub(super) struct Loaded {
 struct Bound {
     binding: IoBinding,
     input: Typed,
+    copy: Option<CopyOfFrame>,
     recurrent: Option<(Typed, Option<Typed>)>,
     output: Typed,
+    picture: PictureTensor,
     shuffled: Option<Shuffled>,
+}
+
+/// The input that takes the frame once more.
+struct CopyOfFrame {
+    tensor: Typed,
+    format: Format,
+    frame: Size,
+    size: Size,
+    resizer: Resizer,
 }
 
 /// Where the output is not the stylized frame yet.
@@ -45,7 +61,8 @@ struct Shuffled {
 impl Loaded {
     /// A session and the inputs that stay the same from frame to frame.
     pub fn new(session: Shared, contract: &Contract, config: &SessionConfig) -> Result<Self> {
-        Ok(Self { session, fixed: fixed_inputs(contract, config)?, tail: None, bound: None })
+        let scalars: Result<Vec<_>> = contract.scalars.iter().map(|s| Ok((s.name.clone(), scalar(s)?))).collect();
+        Ok(Self { session, fixed: fixed_inputs(contract, config)?, scalars: scalars?, tail: None, bound: None })
     }
 
     #[cfg(test)]
@@ -78,7 +95,7 @@ impl Loaded {
     /// Makes tensors for a size and runs once; returns the size of the stylized frame.
     pub fn bind(&mut self, contract: &Contract, width: usize, height: usize) -> Result<(usize, usize)> {
         self.bound = None;
-        let (input, output) = (&contract.input, &contract.output);
+        let input = &contract.input;
         let mut session = lock(&self.session);
         let mut binding = session.create_binding()?;
         let mut tensor = Typed::new(input.element, &input.dims(width, height))?;
@@ -86,22 +103,25 @@ impl Loaded {
         tensor.bind_as_input(&mut binding, &input.name)?;
         let recurrent =
             contract.recurrent.as_ref().map(|r| recurrent_inputs(r, &mut binding, width, height)).transpose()?;
+        let copy = contract.copy.as_ref().map(|c| copy_of_frame(c, &mut binding, (width, height))).transpose()?;
         for (name, value) in &self.fixed {
             value.bind_as_input(&mut binding, name)?;
         }
+        for (name, value) in &self.scalars {
+            binding.bind_input(name, value)?;
+        }
         let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
-        let name = self.tail.as_ref().map_or(&output.name, |tail| &tail.tensor);
+        let name = self.tail.as_ref().map_or(&contract.output.name, |tail| &tail.tensor);
         binding.bind_output_to_device(name, &cpu)?;
         let dims = {
             let outputs = session.run_binding(&binding)?;
             outputs[name.as_str()].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
         };
-        let size = match &self.tail {
-            Some(tail) => {
-                tail.size(&dims).with_context(|| format!("'{name}' came out as {dims:?}, not as [1, 12, h, w]"))?
-            }
-            None => picture_size(output, &dims)?,
+        let (output, size) = match &self.tail {
+            Some(tail) => (contract.output.clone(), tail.size(&dims)),
+            None => contract.output_as(&dims).map(|output| (output.clone(), output.size(&dims)))?,
         };
+        let size = size.with_context(|| format!("'{name}' came out as {dims:?}, not as [1, 12, h, w]"))?;
         binding.clear_outputs();
         let mut result = Typed::new(output.element, &dims)?;
         result.bind_as_output(&mut binding, name)?;
@@ -110,8 +130,13 @@ impl Loaded {
             columns: size.0 / 2 + crop,
             crop,
         });
-        self.bound = Some(Bound { binding, input: tensor, recurrent, output: result, shuffled });
+        self.bound = Some(Bound { binding, input: tensor, copy, recurrent, output: result, picture: output, shuffled });
         Ok(size)
+    }
+
+    /// The output as the first run gave it.
+    pub fn picture(&self) -> Option<&PictureTensor> {
+        self.bound.as_ref().map(|bound| &bound.picture)
     }
 
     pub fn input(&mut self) -> TensorMut<'_> {
@@ -125,6 +150,9 @@ impl Loaded {
 
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().context("no size has been bound")?;
+        if let Some(copy) = &mut bound.copy {
+            bound.input.resize_into(&copy.format, copy.frame, (&mut copy.tensor, copy.size), &mut copy.resizer);
+        }
         lock(&self.session).run_binding(&bound.binding)?;
         match (&mut bound.shuffled, bound.output.view()) {
             (Some(Shuffled { stylized, columns, crop }), TensorRef::F32(planes)) => {
@@ -140,6 +168,14 @@ impl Loaded {
             None => bound.output.view(),
         })
     }
+}
+
+fn copy_of_frame(copy: &FrameCopy, binding: &mut IoBinding, frame: Size) -> Result<CopyOfFrame> {
+    let (FrameCopy { tensor: picture, .. }, size) = (copy, copy.size(frame));
+    let mut tensor = Typed::new(picture.element, &picture.dims(size.0, size.1))?;
+    tensor.fill(0.0);
+    tensor.bind_as_input(binding, &picture.name)?;
+    Ok(CopyOfFrame { tensor, format: picture.format, frame, size, resizer: Resizer::new(frame, size) })
 }
 
 /// Made of zeros: at first there is nothing that was shown.
@@ -163,14 +199,11 @@ fn recurrent_inputs(
 
 fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(String, Typed)>> {
     let mut list = Vec::new();
-    for ScalarInput { name, element, dims, value } in &contract.scalars {
-        let mut tensor = Typed::new(*element, dims)?;
-        tensor.fill(*value);
-        list.push((name.clone(), tensor));
-    }
     match (&contract.style, &config.style_image) {
         (Some(style), Some(path)) => list.push((style.name.clone(), style_tensor(style, path)?)),
-        (Some(style), None) => bail!("the model wants a style picture in '{}': set property 'style-image'", style.name),
+        (Some(style), None) => {
+            bail!("input '{}' of the model takes a style picture: set property 'style-image'", style.name)
+        }
         (None, Some(path)) => {
             bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
         }
@@ -185,19 +218,4 @@ fn style_tensor(style: &PictureTensor, path: &Path) -> Result<Typed> {
     let mut tensor = Typed::new(style.element, &style.dims(image.shape().width, image.shape().height))?;
     tensor.fill_with(&image, &style.format)?;
     Ok(tensor)
-}
-
-fn picture_size(output: &PictureTensor, dims: &[i64]) -> Result<(usize, usize)> {
-    let (c, y, x) = output.format.axes.positions();
-    let wrong =
-        || anyhow!("output '{}' came out as {dims:?}, not as a picture of layout {}", output.name, output.format.axes);
-    if dims.len() != output.format.axes.rank() || dims[c] != 3 {
-        return Err(wrong());
-    }
-    let side = |d: i64| usize::try_from(d).ok().filter(|d| *d > 0).ok_or_else(wrong);
-    let size = (side(dims[x])?, side(dims[y])?);
-    if dims.iter().product::<i64>() != 3 * dims[x] * dims[y] {
-        return Err(wrong());
-    }
-    Ok(size)
 }

@@ -3,10 +3,11 @@
 //! Comes in: the user's choices. Goes out: the file's bytes and what a `.modelinfo` file beside it says.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use ort::session::builder::GraphOptimizationLevel;
+use prost::bytes::Bytes;
 
 use crate::inference::providers::Precision;
 use crate::model::built_in::EmbeddedModel;
@@ -93,15 +94,11 @@ impl ModelSource {
     /// The file, checked, and what a `.modelinfo` file beside it says.
     ///
     /// # Errors
-    /// As [`OnnxFile::open`] and [`Hints::from_modelinfo`].
+    /// As [`OnnxFile::open`] and [`Hints::beside`].
     pub fn read(&self) -> Result<(OnnxFile, Hints)> {
         match self {
-            ModelSource::Embedded(model) => Ok((OnnxFile::Bytes(model.onnx.to_vec()), Hints::default())),
-            ModelSource::File(path) => {
-                let file = OnnxFile::open(path)?;
-                let beside = modelinfo_of(path);
-                Ok((file, beside.map(|p| Hints::from_modelinfo(&p)).transpose()?.unwrap_or_default()))
-            }
+            ModelSource::Embedded(model) => Ok((OnnxFile::Bytes(Bytes::from_static(model.onnx)), Hints::default())),
+            ModelSource::File(path) => Ok((OnnxFile::open(path)?, Hints::beside(path)?)),
         }
     }
 
@@ -114,7 +111,7 @@ impl ModelSource {
         match self {
             ModelSource::Embedded(model) => {
                 let found = model.styles.iter().find(|s| s.name == style);
-                Ok(found.map(|s| OnnxFile::Bytes(s.int8.to_vec())))
+                Ok(found.map(|s| OnnxFile::Bytes(Bytes::from_static(s.int8))))
             }
             ModelSource::File(path) => {
                 let of_style = path.with_extension(format!("{style}.int8.onnx"));
@@ -124,10 +121,4 @@ impl ModelSource {
             }
         }
     }
-}
-
-/// `model.onnx.modelinfo`, as GStreamer's inference elements name it, or `model.modelinfo`.
-fn modelinfo_of(model: &Path) -> Option<PathBuf> {
-    let appended = PathBuf::from(format!("{}.modelinfo", model.display()));
-    [appended, model.with_extension("modelinfo")].into_iter().find(|p| p.is_file())
 }
