@@ -197,6 +197,16 @@ fn runtime_properties() -> Vec<Property> {
 /// Text of each contract override, in the order of [`key::ALL`].
 const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
     (
+        key::INPUT_NAME,
+        "Input name",
+        "Name of the model's input that takes the frame; unset: from the model, else by its shape",
+    ),
+    (
+        key::OUTPUT_NAME,
+        "Output name",
+        "Name of the model's output that holds the stylized frame; unset: from the model, else by its shape",
+    ),
+    (
         key::INPUT_LAYOUT,
         "Input layout",
         "Axis order of the model's input: nchw, nhwc, chw or hwc; unset: from the model",
@@ -230,7 +240,7 @@ const OVERRIDES: [(&str, &str, &str); key::ALL.len()] = [
     (
         key::SCALAR_INPUTS,
         "Scalar inputs",
-        "Values of the model's scalar inputs: NAME=VALUE,NAME=VALUE; unset: from the model, else 1",
+        "Values of the model's number and flag inputs: NAME=VALUE,NAME=VALUE; unset: from the model, else 1 and false",
     ),
     (
         key::STYLES,

@@ -7,29 +7,33 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, RunOptions, Session};
+use ort::value::DynTensor;
 
 use crate::frame::size::Size;
 use crate::inference::cache::{Shared, lock};
 use crate::inference::config::SessionConfig;
 use crate::inference::errors::plain;
-use crate::inference::typed::Typed;
+use crate::inference::typed::{Typed, scalar};
 use crate::inference::{TensorMut, TensorRef};
 use crate::model::Contract;
-use crate::model::contract::{PictureTensor, ScalarInput};
+use crate::model::contract::{FrameCopy, PictureTensor};
 use crate::model::recurrent::Recurrent;
 use crate::model::sub_pixel::SubPixel;
 use crate::style::picture::StyleImage;
-use crate::tensor::layout::Element;
+use crate::tensor::layout::{Element, Format};
+use crate::tensor::resize::Resizer;
 use crate::tensor::shuffle::pixel_shuffle;
 
 /// A session and its tensors.
 pub(super) struct Loaded {
     session: Shared,
-    /// Inputs that do not depend on the frame's size: scalars, style picture, style weights.
+    /// Inputs that do not depend on the frame's size: style picture and style weights.
     fixed: Vec<Input>,
+    /// Numbers and flags.
+    scalars: Vec<(String, DynTensor)>,
     /// Stops a run.
     stop: Arc<RunOptions>,
     /// The pixel shuffle at the model's end, where the session leaves it out.
@@ -40,10 +44,27 @@ pub(super) struct Loaded {
 /// The tensors of one size.
 struct Bound {
     binding: IoBinding,
-    picture: Input,
-    recurrent: Option<(Input, Option<Input>)>,
+    frame: FrameInputs,
     output: Typed,
+    /// The output as the first run gave it.
+    picture: PictureTensor,
     shuffled: Option<Shuffled>,
+}
+
+/// Inputs of the frame's size.
+struct FrameInputs {
+    picture: Input,
+    copy: Option<CopyOfFrame>,
+    recurrent: Option<(Input, Option<Input>)>,
+}
+
+/// The input that takes the frame once more, at another size.
+struct CopyOfFrame {
+    input: Input,
+    format: Format,
+    frame: Size,
+    size: Size,
+    resizer: Resizer,
 }
 
 /// Where the output is not the stylized frame yet.
@@ -71,7 +92,8 @@ impl Input {
 impl Loaded {
     /// A session and the inputs that stay the same from frame to frame.
     pub fn new(session: Shared, contract: &Contract, config: &SessionConfig, stop: Arc<RunOptions>) -> Result<Self> {
-        Ok(Self { session, fixed: fixed_inputs(contract, config)?, stop, tail: None, bound: None })
+        let scalars = contract.scalars.iter().map(|s| Ok((s.name.clone(), scalar(s)?))).collect::<Result<_>>()?;
+        Ok(Self { session, fixed: fixed_inputs(contract, config)?, scalars, stop, tail: None, bound: None })
     }
 
     /// The runtime's session.
@@ -102,48 +124,51 @@ impl Loaded {
     }
 
     /// Makes tensors for a size and runs once; returns the size of the stylized frame.
-    pub fn bind(&mut self, contract: &Contract, (width, height): Size) -> Result<Size> {
+    pub fn bind(&mut self, contract: &Contract, size: Size) -> Result<Size> {
         self.bound = None;
-        let (input, output) = (&contract.input, &contract.output);
-        let picture = Input::new(&input.name, input.element, &input.dims(width, height), 0.0)?;
-        let recurrent = contract.recurrent.as_ref().map(|r| recurrent_inputs(r, width, height)).transpose()?;
-        let name = self.tail.as_ref().map_or(&output.name, |tail| &tail.tensor);
+        let frame = FrameInputs::new(contract, size)?;
+        let name = self.tail.as_ref().map_or(&contract.output.name, |tail| &tail.tensor);
         let mut session = lock(&self.session);
         let mut binding = session.create_binding().map_err(plain)?;
-        bind_inputs(&mut binding, frame_inputs(&picture, &recurrent).chain(&self.fixed))?;
+        bind_inputs(&mut binding, frame.all().chain(&self.fixed), &self.scalars)?;
         let dims = run_for_shape(&mut session, &mut binding, name, &self.stop)?;
-        let size = match &self.tail {
-            Some(tail) => {
-                tail.size(&dims).with_context(|| format!("'{name}' has shape {dims:?}, expected [1, 12, h, w]"))?
-            }
-            None => picture_size(output, &dims)?,
+        let (picture, size) = match &self.tail {
+            Some(tail) => (contract.output.clone(), tail.size(&dims)),
+            None => contract.output_as(&dims).map(|output| (output.clone(), output.size(&dims)))?,
         };
-        let mut result = Typed::new(output.element, &dims)?;
-        result.bind_as_output(&mut binding, name)?;
+        let size = size.with_context(|| format!("'{name}' has shape {dims:?}, expected [1, 12, h, w]"))?;
+        let mut output = Typed::new(picture.element, &dims)?;
+        output.bind_as_output(&mut binding, name)?;
         let shuffled = self.tail.as_ref().map(|&SubPixel { crop, .. }| Shuffled {
             stylized: vec![0.0; 3 * size.0 * size.1],
             columns: size.0 / 2 + crop,
             crop,
         });
-        self.bound = Some(Bound { binding, picture, recurrent, output: result, shuffled });
+        self.bound = Some(Bound { binding, frame, output, picture, shuffled });
         Ok(size)
+    }
+
+    /// The output as the first run gave it.
+    pub fn picture(&self) -> Option<&PictureTensor> {
+        self.bound.as_ref().map(|bound| &bound.picture)
     }
 
     /// The picture input; empty before [`Loaded::bind`].
     pub fn input(&mut self) -> TensorMut<'_> {
-        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.picture.tensor.view_mut())
+        self.bound.as_mut().map_or(TensorMut::U8(&mut []), |bound| bound.frame.picture.tensor.view_mut())
     }
 
     pub fn recurrent(&mut self) -> Option<(TensorMut<'_>, Option<TensorMut<'_>>)> {
-        let (previous, confidence) = self.bound.as_mut()?.recurrent.as_mut()?;
+        let (previous, confidence) = self.bound.as_mut()?.frame.recurrent.as_mut()?;
         Some((previous.tensor.view_mut(), confidence.as_mut().map(|map| map.tensor.view_mut())))
     }
 
     /// Computes the output from the inputs as they are now.
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().context("no size has been bound")?;
+        bound.frame.copy_picture();
         let mut session = lock(&self.session);
-        bind_inputs(&mut bound.binding, frame_inputs(&bound.picture, &bound.recurrent).chain(&self.fixed))?;
+        bind_inputs(&mut bound.binding, bound.frame.all().chain(&self.fixed), &self.scalars)?;
         session.run_binding_with_options(&bound.binding, &self.stop).map_err(plain)?;
         match (&mut bound.shuffled, bound.output.view()) {
             (Some(Shuffled { stylized, columns, crop }), TensorRef::F32(planes)) => {
@@ -164,19 +189,18 @@ impl Loaded {
 
 /// Passes the inputs' present values to the provider. Copies to a device may be asynchronous: they are waited for, since the
 /// tensors are rewritten while the next frame is made ready.
-fn bind_inputs<'a>(binding: &mut IoBinding, inputs: impl Iterator<Item = &'a Input>) -> Result<()> {
+fn bind_inputs<'a>(
+    binding: &mut IoBinding,
+    inputs: impl Iterator<Item = &'a Input>,
+    scalars: &[(String, DynTensor)],
+) -> Result<()> {
     for Input { name, tensor } in inputs {
         tensor.bind_as_input(binding, name).with_context(|| format!("input '{name}'"))?;
     }
+    for (name, value) in scalars {
+        binding.bind_input(name, value).map_err(plain).with_context(|| format!("input '{name}'"))?;
+    }
     binding.synchronize_inputs().map_err(plain)
-}
-
-fn frame_inputs<'a>(
-    picture: &'a Input,
-    recurrent: &'a Option<(Input, Option<Input>)>,
-) -> impl Iterator<Item = &'a Input> {
-    let recurrent = recurrent.iter().flat_map(|(previous, confidence)| std::iter::once(previous).chain(confidence));
-    std::iter::once(picture).chain(recurrent)
 }
 
 /// Runs once with an output that the runtime allocates, and returns the output's shape.
@@ -196,22 +220,49 @@ fn run_for_shape(
     Ok(dims)
 }
 
-/// Of zeros: there is no previous frame at first, and no confidence in one.
-fn recurrent_inputs(recurrent: &Recurrent, width: usize, height: usize) -> Result<(Input, Option<Input>)> {
-    let Recurrent { previous, confidence } = recurrent;
-    let picture = Input::new(&previous.name, previous.element, &previous.dims(width, height), 0.0)?;
-    let map = confidence.as_ref().map(|c| Input::new(&c.name, c.element, &c.dims(width, height), 0.0)).transpose()?;
-    Ok((picture, map))
+impl FrameInputs {
+    /// Of zeros: there is no previous frame at first, and no confidence in one.
+    fn new(contract: &Contract, (width, height): Size) -> Result<Self> {
+        let picture =
+            |p: &PictureTensor, (width, height): Size| Input::new(&p.name, p.element, &p.dims(width, height), 0.0);
+        let copy = |copy: &FrameCopy| -> Result<CopyOfFrame> {
+            let (frame, size) = ((width, height), copy.size((width, height)));
+            let input = picture(&copy.tensor, size)?;
+            Ok(CopyOfFrame { input, format: copy.tensor.format, frame, size, resizer: Resizer::new(frame, size) })
+        };
+        let recurrent = |Recurrent { previous, confidence }: &Recurrent| -> Result<_> {
+            let map = confidence.as_ref().map(|c| Input::new(&c.name, c.element, &c.dims(width, height), 0.0));
+            Ok((picture(previous, (width, height))?, map.transpose()?))
+        };
+        Ok(Self {
+            picture: picture(&contract.input, (width, height))?,
+            copy: contract.copy.as_ref().map(copy).transpose()?,
+            recurrent: contract.recurrent.as_ref().map(recurrent).transpose()?,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Input> {
+        let recurrent = self.recurrent.iter().flat_map(|(previous, map)| std::iter::once(previous).chain(map));
+        std::iter::once(&self.picture).chain(self.copy.iter().map(|copy| &copy.input)).chain(recurrent)
+    }
+
+    /// Writes the frame, resized, into the input that takes it once more.
+    fn copy_picture(&mut self) {
+        if let Some(CopyOfFrame { input, format, frame, size, resizer }) = &mut self.copy {
+            self.picture.tensor.resize_into(format, *frame, (&mut input.tensor, *size), resizer);
+        }
+    }
 }
 
 fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<Input>> {
-    let scalar = |input: &ScalarInput| Input::new(&input.name, input.element, &input.dims, input.value);
-    let mut list = contract.scalars.iter().map(scalar).collect::<Result<Vec<_>>>()?;
+    let mut list = Vec::new();
     match (&contract.style, &config.style_image) {
         (Some(style), Some(path)) => {
             list.push(Input { name: style.name.clone(), tensor: style_tensor(style, path)? });
         }
-        (Some(style), None) => bail!("the model needs a style picture in '{}': set property 'style-image'", style.name),
+        (Some(style), None) => {
+            bail!("input '{}' of the model takes a style picture: set property 'style-image'", style.name)
+        }
         (None, Some(path)) => {
             bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
         }
@@ -226,19 +277,4 @@ fn style_tensor(style: &PictureTensor, path: &Path) -> Result<Typed> {
     let mut tensor = Typed::new(style.element, &style.dims(image.shape().width, image.shape().height))?;
     tensor.fill_with(&image, &style.format)?;
     Ok(tensor)
-}
-
-fn picture_size(output: &PictureTensor, dims: &[i64]) -> Result<Size> {
-    let (c, y, x) = output.format.axes.positions();
-    let wrong =
-        || anyhow!("output '{}' has shape {dims:?}, expected a picture of layout {}", output.name, output.format.axes);
-    if dims.len() != output.format.axes.rank() || dims[c] != 3 {
-        return Err(wrong());
-    }
-    let side = |d: i64| usize::try_from(d).ok().filter(|d| *d > 0).ok_or_else(wrong);
-    let size = (side(dims[x])?, side(dims[y])?);
-    if dims.iter().product::<i64>() != 3 * dims[x] * dims[y] {
-        return Err(wrong());
-    }
-    Ok(size)
 }

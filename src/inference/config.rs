@@ -3,10 +3,11 @@
 //! Comes in: the user's settings. Goes out: the model's file, and the hints of a `.modelinfo` file beside it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use ort::session::builder::GraphOptimizationLevel;
+use prost::bytes::Bytes;
 
 use crate::frame::threads;
 use crate::inference::providers::{Options, Precision};
@@ -102,15 +103,11 @@ impl ModelSource {
     /// The file, checked, and the hints of a `.modelinfo` file beside it.
     ///
     /// # Errors
-    /// As [`OnnxFile::open`] and [`Hints::from_modelinfo`].
+    /// As [`OnnxFile::open`] and [`Hints::beside`].
     pub fn read(&self) -> Result<(OnnxFile, Hints)> {
         match self {
-            ModelSource::Embedded(model) => Ok((OnnxFile::Bytes(model.onnx.to_vec()), Hints::default())),
-            ModelSource::File(path) => {
-                let file = OnnxFile::open(path)?;
-                let beside = modelinfo_of(path);
-                Ok((file, beside.map(|p| Hints::from_modelinfo(&p)).transpose()?.unwrap_or_default()))
-            }
+            ModelSource::Embedded(model) => Ok((OnnxFile::Bytes(Bytes::from_static(model.onnx)), Hints::default())),
+            ModelSource::File(path) => Ok((OnnxFile::open(path)?, Hints::beside(path)?)),
         }
     }
 
@@ -123,7 +120,7 @@ impl ModelSource {
         match self {
             ModelSource::Embedded(model) => {
                 let found = model.styles.iter().find(|s| s.name == style);
-                Ok(found.map(|s| OnnxFile::Bytes(s.int8.to_vec())))
+                Ok(found.map(|s| OnnxFile::Bytes(Bytes::from_static(s.int8))))
             }
             ModelSource::File(path) => {
                 let of_style = path.with_extension(format!("{style}.int8.onnx"));
@@ -133,10 +130,4 @@ impl ModelSource {
             }
         }
     }
-}
-
-/// `model.onnx.modelinfo`, as GStreamer's inference elements name it, or `model.modelinfo`.
-fn modelinfo_of(model: &Path) -> Option<PathBuf> {
-    let appended = PathBuf::from(format!("{}.modelinfo", model.display()));
-    [appended, model.with_extension("modelinfo")].into_iter().find(|p| p.is_file())
 }

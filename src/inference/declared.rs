@@ -9,7 +9,7 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::frame::size::Size;
 use crate::model::Contract;
-use crate::model::facts::{Dim, ModelFacts, TensorFacts};
+use crate::model::facts::{Dim, ModelFacts, ScalarType, TensorFacts};
 use crate::model::metadata::Hints;
 use crate::tensor::layout::Element;
 
@@ -62,6 +62,10 @@ pub(super) fn input_shapes(contract: &Contract, (width, height): Size) -> InputS
         shapes.push((recurrent.previous.name.clone(), recurrent.previous.dims(width, height)));
         shapes.extend(recurrent.confidence.iter().map(|map| (map.name.clone(), map.dims(width, height))));
     }
+    shapes.extend(contract.copy.iter().map(|copy| {
+        let (width, height) = copy.size((width, height));
+        (copy.tensor.name.clone(), copy.tensor.dims(width, height))
+    }));
     shapes.extend(contract.style_weights.iter().map(|weights| (weights.name.clone(), weights.dims.clone())));
     shapes.extend(contract.scalars.iter().map(|scalar| (scalar.name.clone(), scalar.dims.clone())));
     shapes
@@ -93,7 +97,7 @@ pub(super) fn fix(open: &Open, shapes: InputShapes) -> Fixed {
 fn facts_of(outlet: &Outlet) -> TensorFacts {
     let name = outlet.name().to_owned();
     let ValueType::Tensor { ty, shape, dimension_symbols } = outlet.dtype() else {
-        return TensorFacts { name, element: None, type_name: outlet.dtype().to_string(), dims: vec![] };
+        return TensorFacts { name, element: None, scalar: None, type_name: outlet.dtype().to_string(), dims: vec![] };
     };
     let element = match ty {
         TensorElementType::Float32 => Some(Element::F32),
@@ -101,9 +105,18 @@ fn facts_of(outlet: &Outlet) -> TensorFacts {
         TensorElementType::Uint8 => Some(Element::U8),
         _ => None,
     };
+    let scalar = match ty {
+        TensorElementType::Float32 => Some(ScalarType::F32),
+        TensorElementType::Float16 => Some(ScalarType::F16),
+        TensorElementType::Float64 => Some(ScalarType::F64),
+        TensorElementType::Int32 => Some(ScalarType::I32),
+        TensorElementType::Int64 => Some(ScalarType::I64),
+        TensorElementType::Bool => Some(ScalarType::Bool),
+        _ => None,
+    };
     let dim = |(d, symbol): (&i64, &String)| if *d < 0 { Dim::Free(symbol.clone()) } else { Dim::Fixed(*d) };
     let dims = shape.iter().zip(dimension_symbols.iter()).map(dim).collect();
-    TensorFacts { name, element, type_name: ty.to_string(), dims }
+    TensorFacts { name, element, scalar, type_name: ty.to_string(), dims }
 }
 
 #[cfg(test)]

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn equal_models_have_equal_digests_and_others_do_not() {
-        let of = |bytes: &[u8]| Model::new(OnnxFile::Bytes(bytes.into())).unwrap().digest;
+        let of =
+            |bytes: &[u8]| Model::new(OnnxFile::Bytes(prost::bytes::Bytes::copy_from_slice(bytes))).unwrap().digest;
         assert_eq!(of(b"model"), of(b"model"));
         assert_ne!(of(b"model"), of(b"modem"), "one byte, as of weights");
         let styles = |weights: [f32; 2]| of(b"model").with("constant style", weights);

@@ -260,6 +260,9 @@ impl Generator for OrtGenerator {
             Err(problem) if self.size.is_none() => self.fall_back(problem, (width, height))?,
             bound => bound?,
         };
+        if let Some(output) = self.general.picture().filter(|_| self.recipe.contract.open_output.is_some()) {
+            self.recipe.contract.settle_output(output.clone());
+        }
         let sizes = ((width, height), stylized);
         self.size = Some(sizes);
         // Held until the next one is made: that shares its session, if it is the same style's.

@@ -265,7 +265,7 @@ mod tests {
             config: SessionConfig { precision, ..SessionConfig::default() },
         };
         let name = |bytes: &[u8], height: i64, precision| {
-            let model = Model::new(OnnxFile::Bytes(bytes.into())).unwrap();
+            let model = Model::new(OnnxFile::Bytes(prost::bytes::Bytes::copy_from_slice(bytes))).unwrap();
             let fixed = Fixed { sizes: vec![("h".into(), height)], shapes: vec![] };
             maker(precision).engine(model.digest, &fixed)
         };

@@ -7,13 +7,17 @@ use anyhow::Result;
 use half::f16;
 use ort::memory::Allocator;
 use ort::session::IoBinding;
-use ort::value::Tensor;
+use ort::value::{DynTensor, PrimitiveTensorElementType, Tensor};
 
 use crate::frame::image::Image;
+use crate::frame::size::Size;
 use crate::inference::{TensorMut, TensorRef};
+use crate::model::contract::ScalarInput;
+use crate::model::facts::ScalarType;
 use crate::tensor::ingest::{Number, ingest};
 use crate::tensor::layout::{Element, Format};
 use crate::tensor::placement::Placement;
+use crate::tensor::resize::Resizer;
 
 /// The tensor.
 pub(super) enum Typed {
@@ -71,6 +75,16 @@ impl Typed {
         each!(self, t => ingest(image, t.extract_tensor_mut().1, format, &place))
     }
 
+    /// Resizes the picture in it into another tensor.
+    pub fn resize_into(&self, format: &Format, from: Size, (to, size): (&mut Self, Size), resizer: &mut Resizer) {
+        each!(self, t => each!(to, u => {
+            let from = format.view(t.extract_tensor().1, from.0, from.1);
+            if let (Some(from), Some(mut to)) = (from, format.view_mut(u.extract_tensor_mut().1, size.0, size.1)) {
+                resizer.resize(&from, &mut to);
+            }
+        }))
+    }
+
     pub fn view(&self) -> TensorRef<'_> {
         match self {
             Typed::F32(t) => TensorRef::F32(t.extract_tensor().1),
@@ -85,5 +99,23 @@ impl Typed {
             Typed::F16(t) => TensorMut::F16(t.extract_tensor_mut().1),
             Typed::U8(t) => TensorMut::U8(t.extract_tensor_mut().1),
         }
+    }
+}
+
+/// A scalar input's value in the type that the model declares.
+pub(super) fn scalar(input: &ScalarInput) -> Result<DynTensor> {
+    fn filled<T: PrimitiveTensorElementType + Clone + std::fmt::Debug>(dims: &[i64], value: T) -> Result<DynTensor> {
+        let mut tensor = Tensor::<T>::new(&Allocator::default(), dims)?;
+        tensor.extract_tensor_mut().1.fill(value);
+        Ok(tensor.upcast())
+    }
+    let ScalarInput { element, dims, value, .. } = input;
+    match element {
+        ScalarType::F32 => filled(dims, *value as f32),
+        ScalarType::F16 => filled(dims, f16::from_f64(*value)),
+        ScalarType::F64 => filled(dims, *value),
+        ScalarType::I32 => filled(dims, *value as i32),
+        ScalarType::I64 => filled(dims, *value as i64),
+        ScalarType::Bool => filled(dims, *value != 0.0),
     }
 }

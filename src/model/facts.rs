@@ -30,6 +30,14 @@ impl Dim {
             Dim::Free(_) => None,
         }
     }
+
+    /// The symbol, if it is a name and not a word for "any".
+    pub fn symbol(&self) -> Option<&str> {
+        match self {
+            Dim::Free(name) if !["", "?", "None", "unk"].contains(&name.as_str()) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Dim {
@@ -42,6 +50,23 @@ impl fmt::Display for Dim {
     }
 }
 
+/// Type of an input that is a single number or a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScalarType {
+    /// 32 bit float.
+    F32,
+    /// 16 bit float.
+    F16,
+    /// 64 bit float.
+    F64,
+    /// 32 bit integer.
+    I32,
+    /// 64 bit integer.
+    I64,
+    /// True or false.
+    Bool,
+}
+
 /// Element type and dimensions of a declared tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorFacts {
@@ -49,10 +74,19 @@ pub struct TensorFacts {
     pub name: String,
     /// Element type, if it is one that pictures can have.
     pub element: Option<Element>,
+    /// Element type, if it is one that scalars can have.
+    pub scalar: Option<ScalarType>,
     /// The element type in the runtime's words.
     pub type_name: String,
-    /// Dimensions.
+    /// Dimensions; none for a single number and for a tensor whose shape is not declared.
     pub dims: Vec<Dim>,
+}
+
+impl TensorFacts {
+    /// Whether it may be a picture whose shape the file does not declare.
+    pub fn may_have_any_shape(&self) -> bool {
+        self.dims.is_empty() && self.element.is_some()
+    }
 }
 
 impl fmt::Display for TensorFacts {

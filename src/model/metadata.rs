@@ -1,12 +1,14 @@
-//! What somebody said about a model's tensors: the element's properties, the file's metadata, a `.modelinfo` file.
+//! What the user or a file says about a model's tensors.
 //!
-//! All three fill the same [`Hints`]; the first one that knows a thing wins.
+//! Comes in: the element's properties, the model's metadata, a `.modelinfo` file. Goes out: [`Hints`] of each; joined by
+//! [`Hints::or`], the first that says a thing wins.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::model::modelinfo::{self, Section};
 use crate::tensor::layout::{Axes, Channels, Range};
 
 /// Prefix of the metadata keys inside an ONNX file.
@@ -14,17 +16,21 @@ pub const PREFIX: &str = "styletransfer.";
 
 /// The keys, without prefix: also the names of the element's properties.
 pub mod key {
-    /// Axis order of the picture going in.
+    /// Name of the input that takes the frame.
+    pub const INPUT_NAME: &str = "input-name";
+    /// Name of the output that holds the stylized frame.
+    pub const OUTPUT_NAME: &str = "output-name";
+    /// Axis order of the input.
     pub const INPUT_LAYOUT: &str = "input-layout";
-    /// Axis order of the picture coming out.
+    /// Axis order of the output.
     pub const OUTPUT_LAYOUT: &str = "output-layout";
-    /// Channel order of the picture going in.
+    /// Channel order of the input.
     pub const INPUT_CHANNELS: &str = "input-channels";
-    /// Channel order of the picture coming out.
+    /// Channel order of the output.
     pub const OUTPUT_CHANNELS: &str = "output-channels";
-    /// Value range of the picture going in.
+    /// Value range of the input.
     pub const INPUT_RANGE: &str = "input-range";
-    /// Value range of the picture coming out.
+    /// Value range of the output.
     pub const OUTPUT_RANGE: &str = "output-range";
     /// Width and height must be multiples of this.
     pub const SIZE_MULTIPLE: &str = "size-multiple";
@@ -34,7 +40,9 @@ pub mod key {
     pub const STYLES: &str = "styles";
 
     /// Every key.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 11] = [
+        INPUT_NAME,
+        OUTPUT_NAME,
         INPUT_LAYOUT,
         OUTPUT_LAYOUT,
         INPUT_CHANNELS,
@@ -45,6 +53,15 @@ pub mod key {
         SCALAR_INPUTS,
         STYLES,
     ];
+}
+
+/// Which way a tensor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Into the model.
+    Input,
+    /// Out of it.
+    Output,
 }
 
 /// What is said of one picture tensor.
@@ -59,7 +76,8 @@ pub struct TensorHints {
 }
 
 impl TensorHints {
-    fn or(self, other: Self) -> Self {
+    /// `self`, and where it says nothing, `other`.
+    pub fn or(self, other: Self) -> Self {
         Self {
             axes: self.axes.or(other.axes),
             channels: self.channels.or(other.channels),
@@ -71,30 +89,51 @@ impl TensorHints {
 /// What is said of a model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hints {
-    /// The picture going in.
+    /// Name of the input that takes the frame.
+    pub input_name: Option<String>,
+    /// Name of the output that holds the stylized frame.
+    pub output_name: Option<String>,
+    /// Every picture input.
     pub input: TensorHints,
-    /// The picture coming out.
+    /// The stylized frame.
     pub output: TensorHints,
     /// Width and height must be multiples of this.
     pub size_multiple: Option<usize>,
-    /// Values of scalar inputs, by name.
-    pub scalars: BTreeMap<String, f32>,
-    /// Names of the styles; empty: not told.
+    /// Values of scalar inputs, by name. A flag is 0 or 1.
+    pub scalars: BTreeMap<String, f64>,
+    /// Names of the styles; empty: not said.
     pub styles: Vec<String>,
+    /// What a `.modelinfo` file says, tensor by tensor.
+    pub sections: Vec<Section>,
 }
 
 impl Hints {
-    /// `self`, and where it is silent, `other`.
+    /// `self`, and where it says nothing, `other`.
     pub fn or(self, other: Self) -> Self {
         let mut scalars = other.scalars;
         scalars.extend(self.scalars);
         Self {
+            input_name: self.input_name.or(other.input_name),
+            output_name: self.output_name.or(other.output_name),
             input: self.input.or(other.input),
             output: self.output.or(other.output),
             size_multiple: self.size_multiple.or(other.size_multiple),
             scalars,
             styles: if self.styles.is_empty() { other.styles } else { self.styles },
+            sections: if self.sections.is_empty() { other.sections } else { self.sections },
         }
+    }
+
+    /// What is said of the tensor `name`: of all that go its way, else of it alone, else what the first section of that
+    /// direction says where none has its name (as GStreamer matches them).
+    pub fn of(&self, direction: Direction, name: &str) -> TensorHints {
+        let general = match direction {
+            Direction::Input => self.input,
+            Direction::Output => self.output,
+        };
+        let named = self.sections.iter().find(|section| section.title == name);
+        let section = named.or_else(|| self.sections.iter().find(|section| section.direction == Some(direction)));
+        general.or(section.map(|section| section.hints).unwrap_or_default())
     }
 
     /// Reads one value; an empty text says nothing.
@@ -110,6 +149,8 @@ impl Hints {
 
     fn set_value(&mut self, name: &str, text: &str) -> Result<()> {
         match name {
+            key::INPUT_NAME => self.input_name = Some(text.to_owned()),
+            key::OUTPUT_NAME => self.output_name = Some(text.to_owned()),
             key::INPUT_LAYOUT => self.input.axes = Some(text.parse()?),
             key::OUTPUT_LAYOUT => self.output.axes = Some(text.parse()?),
             key::INPUT_CHANNELS => self.input.channels = Some(text.parse()?),
@@ -119,7 +160,7 @@ impl Hints {
             key::SIZE_MULTIPLE => self.size_multiple = Some(parse_multiple(text)?),
             key::SCALAR_INPUTS => self.scalars.extend(parse_scalars(text)?),
             key::STYLES => self.styles = text.split(',').map(|name| name.trim().to_owned()).collect(),
-            _ => bail!("no such key; known are {}", key::ALL.join(", ")),
+            _ => bail!("unknown key, expected one of {}", key::ALL.join(", ")),
         }
         Ok(())
     }
@@ -138,25 +179,13 @@ impl Hints {
         Ok(hints)
     }
 
-    /// From the ini-style `.modelinfo` file of GStreamer's analytics elements: a section per tensor, of whose keys
-    /// `dir`, `dims` and `ranges` (`low,high` per channel, separated by semicolons) matter here.
+    /// From the `.modelinfo` file beside a model, if there is one.
     ///
     /// # Errors
-    /// A file that cannot be read, or a value that makes no sense, with file, section and key.
-    pub fn from_modelinfo(path: &Path) -> Result<Self> {
-        let named = || format!("modelinfo file '{}'", path.display());
-        let ini = ini::Ini::load_from_file(path).with_context(named)?;
-        let mut hints = Self::default();
-        for (section, values) in ini.iter() {
-            let target = match values.get("dir") {
-                Some("input") => &mut hints.input,
-                Some("output") => &mut hints.output,
-                _ => continue,
-            };
-            let said = modelinfo_section(values).with_context(|| format!("section [{}]", section.unwrap_or("")));
-            *target = target.or(said.with_context(named)?);
-        }
-        Ok(hints)
+    /// As [`modelinfo::read`].
+    pub fn beside(model: &Path) -> Result<Self> {
+        let sections = modelinfo::beside(model).map(|path| modelinfo::read(&path)).transpose()?;
+        Ok(Self { sections: sections.unwrap_or_default(), ..Self::default() })
     }
 }
 
@@ -167,38 +196,17 @@ fn parse_multiple(text: &str) -> Result<usize> {
     }
 }
 
-fn parse_scalars(text: &str) -> Result<BTreeMap<String, f32>> {
-    let pair = |pair: &str| -> Result<(String, f32)> {
-        let parsed = pair.split_once('=').and_then(|(n, v)| Some((n.trim().to_owned(), v.trim().parse().ok()?)));
-        parsed.with_context(|| format!("'{pair}': expected name=number"))
+fn parse_scalars(text: &str) -> Result<BTreeMap<String, f64>> {
+    let value = |text: &str| match text {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        number => number.parse().ok().filter(|number: &f64| number.is_finite()),
     };
-    text.split(',').map(pair).collect()
-}
-
-fn modelinfo_section(values: &ini::Properties) -> Result<TensorHints> {
-    let dims = values.get("dims").map(|d| d.split(',').map(str::trim).collect::<Vec<_>>()).unwrap_or_default();
-    let axes = match dims[..] {
-        [_, _, _, "3"] => Some(Axes::Nhwc),
-        [_, "3", _, _] => Some(Axes::Nchw),
-        [_, _, "3"] => Some(Axes::Hwc),
-        ["3", _, _] => Some(Axes::Chw),
-        _ => None,
+    let pair = |pair: &str| -> Result<(String, f64)> {
+        let parsed = pair.split_once('=').and_then(|(n, v)| Some((n.trim().to_owned(), value(v.trim())?)));
+        parsed.with_context(|| format!("'{pair}': expected name=number, name=true or name=false"))
     };
-    let range = values.get("ranges").map(modelinfo_ranges).transpose()?;
-    Ok(TensorHints { axes, channels: None, range })
-}
-
-/// One pair for all channels, or one for each.
-fn modelinfo_ranges(text: &str) -> Result<Range> {
-    let pairs: Result<Vec<Range>> = text.split(';').filter(|p| !p.trim().is_empty()).map(str::parse).collect();
-    let pairs = pairs.context("key 'ranges'")?;
-    match pairs[..] {
-        [all] => Ok(all),
-        [r, g, b] => {
-            Ok(Range { scale: [r.scale[0], g.scale[1], b.scale[2]], offset: [r.offset[0], g.offset[1], b.offset[2]] })
-        }
-        _ => bail!("key 'ranges': expected one pair or three, found {}", pairs.len()),
-    }
+    text.split(',').filter(|part| !part.trim().is_empty()).map(pair).collect()
 }
 
 #[cfg(test)]
@@ -206,39 +214,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_who_knows_wins() {
+    fn the_first_that_says_a_thing_wins() {
         let (mut user, mut file) = (Hints::default(), Hints::default());
         user.set(key::INPUT_RANGE, "0,255").unwrap();
         file.set(key::INPUT_RANGE, "0,1").unwrap();
         file.set(key::OUTPUT_LAYOUT, "nhwc").unwrap();
-        file.set(key::SCALAR_INPUTS, "alpha=0.5, beta=2").unwrap();
+        file.set(key::OUTPUT_NAME, "y").unwrap();
+        file.set(key::SCALAR_INPUTS, "alpha=0.5, beta=2, training=true").unwrap();
         user.set(key::SCALAR_INPUTS, "alpha=1").unwrap();
         let both = user.or(file);
         assert_eq!(both.input.range, Some(Range::BYTE));
         assert_eq!(both.output.axes, Some(Axes::Nhwc));
-        assert_eq!((both.scalars["alpha"], both.scalars["beta"]), (1.0, 2.0));
+        assert_eq!(both.output_name.as_deref(), Some("y"));
+        assert_eq!(["alpha", "beta", "training"].map(|name| both.scalars[name]), [1.0, 2.0, 1.0]);
     }
 
     #[test]
     fn bad_values_name_their_key() {
-        for (key, text) in [(key::SIZE_MULTIPLE, "0"), (key::INPUT_CHANNELS, "rbg"), (key::SCALAR_INPUTS, "alpha")] {
+        for (key, text) in [
+            (key::SIZE_MULTIPLE, "0"),
+            (key::INPUT_CHANNELS, "rbg"),
+            (key::SCALAR_INPUTS, "alpha"),
+            (key::SCALAR_INPUTS, "alpha=nan"),
+        ] {
             let error = format!("{:#}", Hints::default().set(key, text).unwrap_err());
             assert!(error.contains(key) && error.contains(text), "{error}");
         }
+        let error = Hints::default().set("colour", "red").unwrap_err();
+        assert!(format!("{error:#}").contains("input-name, output-name"), "{error:#}");
     }
 
     #[test]
-    fn modelinfo_files_are_read() {
-        let file = tempfile::NamedTempFile::with_suffix(".modelinfo").unwrap();
-        let text = "[modelinfo]\nversion=1.0\n[x]\ndir=input\ntype=float32\ndims=-1,64,64,3\nranges=-1,1;-1,1;0,1\n\
-                    [y]\ndir=output\ndims=3,-1,-1\nranges=0.0,255.0\n";
-        std::fs::write(file.path(), text).unwrap();
-        let hints = Hints::from_modelinfo(file.path()).unwrap();
-        assert_eq!(hints.input.axes, Some(Axes::Nhwc));
-        assert_eq!(hints.input.range.unwrap().offset, [-1.0, -1.0, 0.0]);
-        assert_eq!(hints.output, TensorHints { axes: Some(Axes::Chw), channels: None, range: Some(Range::BYTE) });
-        std::fs::write(file.path(), "[x]\ndir=input\nranges=1\n").unwrap();
-        let error = format!("{:#}", Hints::from_modelinfo(file.path()).unwrap_err());
-        assert!(error.contains("[x]") && error.contains("ranges"), "{error}");
+    fn sections_belong_to_their_tensors_and_else_to_the_first_of_their_direction() {
+        let sections = modelinfo::parse("[a]\ndir=input\nranges=0,1\n[b]\ndir=input\nranges=-1,1\n").unwrap();
+        let mut hints = Hints { sections, ..Hints::default() };
+        let range = |hints: &Hints, name| hints.of(Direction::Input, name).range;
+        assert_eq!([range(&hints, "b"), range(&hints, "c")], [Some(Range::SIGNED), Some(Range::UNIT)]);
+        assert_eq!(hints.of(Direction::Output, "c"), TensorHints::default());
+        hints.input.range = Some(Range::BYTE);
+        assert_eq!(range(&hints, "b"), Some(Range::BYTE));
     }
 }

@@ -7,4 +7,5 @@ pub mod egress;
 pub mod ingest;
 pub mod layout;
 pub mod placement;
+pub mod resize;
 pub mod shuffle;

@@ -20,19 +20,7 @@ pub struct Copier {
 impl Copier {
     pub fn new(format: Format) -> Self {
         let picture = || PictureTensor { name: "x".into(), element: Element::F32, format, width: None, height: None };
-        let (input, output) = (picture(), picture());
-        let contract = Contract {
-            input,
-            output,
-            style: None,
-            recurrent: None,
-            style_weights: None,
-            styles: vec![],
-            scalars: vec![],
-            sub_pixel: None,
-            size_multiple: Some(4),
-            guesses: vec![],
-        };
+        let contract = Contract { size_multiple: Some(4), ..Contract::plain(picture(), picture()) };
         Self { contract, flaw: Arc::default(), input: vec![], output: vec![] }
     }
 }

@@ -1,134 +1,23 @@
-//! Writes tiny ONNX models: only the fields of the format that they need.
+//! Writes tiny ONNX models.
 
 use std::path::{Path, PathBuf};
 
+use gststyletransfer::model::onnx::schema::attribute_proto::AttributeType;
+use gststyletransfer::model::onnx::schema::tensor_proto::DataLocation;
+use gststyletransfer::model::onnx::schema::tensor_shape_proto::Dimension;
+use gststyletransfer::model::onnx::schema::tensor_shape_proto::dimension::Value as Size;
+use gststyletransfer::model::onnx::schema::type_proto::{self, Value};
+use gststyletransfer::model::onnx::schema::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto,
+};
 use prost::Message;
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Model {
-    #[prost(int64, tag = "1")]
-    ir_version: i64,
-    #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
-    #[prost(message, repeated, tag = "8")]
-    opsets: Vec<Opset>,
-    #[prost(message, repeated, tag = "14")]
-    metadata: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Opset {
-    #[prost(string, tag = "1")]
-    domain: String,
-    #[prost(int64, tag = "2")]
-    version: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<Node>,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(message, repeated, tag = "5")]
-    initializers: Vec<Tensor>,
-    #[prost(message, repeated, tag = "11")]
-    inputs: Vec<ValueInfo>,
-    #[prost(message, repeated, tag = "12")]
-    outputs: Vec<ValueInfo>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Node {
-    #[prost(string, repeated, tag = "1")]
-    inputs: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    outputs: Vec<String>,
-    #[prost(string, tag = "4")]
-    op: String,
-    #[prost(message, repeated, tag = "5")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attribute {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(int64, tag = "3")]
-    int: i64,
-    #[prost(bytes = "vec", tag = "4")]
-    text: Vec<u8>,
-    #[prost(int64, repeated, tag = "8")]
-    ints: Vec<i64>,
-    #[prost(int32, tag = "20")]
-    kind: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Tensor {
-    #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    kind: i32,
-    #[prost(float, repeated, tag = "4")]
-    floats: Vec<f32>,
-    #[prost(int64, repeated, tag = "7")]
-    ints: Vec<i64>,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(message, repeated, tag = "13")]
-    external: Vec<Entry>,
-    #[prost(int32, tag = "14")]
-    location: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ValueInfo {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    kind: Option<Type>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Type {
-    #[prost(message, optional, tag = "1")]
-    tensor: Option<TensorType>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorType {
-    #[prost(int32, tag = "1")]
-    element: i32,
-    #[prost(message, optional, tag = "2")]
-    shape: Option<TensorShape>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorShape {
-    #[prost(message, repeated, tag = "1")]
-    dims: Vec<Dimension>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Dimension {
-    #[prost(int64, optional, tag = "1")]
-    value: Option<i64>,
-    #[prost(string, optional, tag = "2")]
-    symbol: Option<String>,
-}
 
 pub const F32: i32 = 1;
 pub const U8: i32 = 2;
+pub const I32: i32 = 6;
 pub const I64: i32 = 7;
+pub const BOOL: i32 = 9;
 pub const F16: i32 = 10;
 
 /// Dynamic height and width, channels first.
@@ -139,23 +28,43 @@ pub const NHWC: [i64; 4] = [1, -1, -1, 3];
 /// A model that is being written.
 #[derive(Default)]
 pub struct Builder {
-    graph: Graph,
-    metadata: Vec<Entry>,
+    graph: GraphProto,
+    metadata: Vec<StringStringEntryProto>,
 }
 
 impl Builder {
     pub fn input(mut self, name: &str, element: i32, dims: &[i64]) -> Self {
-        self.graph.inputs.push(value_info(name, element, dims));
+        self.graph.input.push(value_info(name, element, Some(shape(dims))));
         self
     }
 
     pub fn output(mut self, name: &str, element: i32, dims: &[i64]) -> Self {
-        self.graph.outputs.push(value_info(name, element, dims));
+        self.graph.output.push(value_info(name, element, Some(shape(dims))));
+        self
+    }
+
+    /// An input whose free dimensions have the names of `dims`; what is a number is fixed.
+    pub fn named_input(mut self, name: &str, element: i32, dims: &[&str]) -> Self {
+        let dim = |d: &&str| d.parse().map_or_else(|_| Size::DimParam((*d).into()), Size::DimValue);
+        let dims = dims.iter().map(|d| Dimension { value: Some(dim(d)), ..Default::default() }).collect();
+        self.graph.input.push(value_info(name, element, Some(TensorShapeProto { dim: dims })));
+        self
+    }
+
+    /// An input without a declared shape.
+    pub fn open_input(mut self, name: &str, element: i32) -> Self {
+        self.graph.input.push(value_info(name, element, None));
+        self
+    }
+
+    /// An output without a declared shape.
+    pub fn open_output(mut self, name: &str, element: i32) -> Self {
+        self.graph.output.push(value_info(name, element, None));
         self
     }
 
     pub fn meta(mut self, key: &str, value: &str) -> Self {
-        self.metadata.push(Entry { key: format!("styletransfer.{key}"), value: value.into() });
+        self.metadata.push(entry(&format!("styletransfer.{key}"), value));
         self
     }
 
@@ -165,22 +74,21 @@ impl Builder {
     }
 
     pub fn cast(mut self, input: &str, output: &str, element: i32) -> Self {
-        let to = Attribute { name: "to".into(), int: element.into(), kind: 2, ..Default::default() };
+        let to = int("to", element.into());
         self.push("Cast", &[input], output, vec![to]);
         self
     }
 
     pub fn transpose(mut self, input: &str, output: &str, axes: &[i64]) -> Self {
-        let axes = Attribute { name: "perm".into(), ints: axes.into(), kind: 7, ..Default::default() };
+        let axes = ints("perm", axes);
         self.push("Transpose", &[input], output, vec![axes]);
         self
     }
 
     /// Halves the size by `factor` and doubles it back: sizes that are no multiples come out different.
     pub fn down_up(mut self, input: &str, output: &str, factor: i64) -> Self {
-        let ints = |name: &str, v: Vec<i64>| Attribute { name: name.into(), ints: v, kind: 7, ..Default::default() };
-        let block = Attribute { name: "blocksize".into(), int: factor, kind: 2, ..Default::default() };
-        let mode = Attribute { name: "mode".into(), text: b"DCR".to_vec(), kind: 3, ..Default::default() };
+        let block = int("blocksize", factor);
+        let mode = text("mode", "DCR");
         // A strided convolution that picks each of the factor^2 sub-pixels, then depth-to-space puts them back.
         let count = (factor * factor) as usize;
         let mut weights = vec![0.0; 3 * count * 3 * count];
@@ -191,8 +99,8 @@ impl Builder {
             }
         }
         self = self.constant("pick", &[3 * count as i64, 3, factor, factor], weights);
-        let pads = ints("pads", vec![0, 0, factor - 1, factor - 1]);
-        self.push("Conv", &[input, "pick"], "small", vec![ints("strides", vec![factor; 2]), pads]);
+        let pads = ints("pads", &[0, 0, factor - 1, factor - 1]);
+        self.push("Conv", &[input, "pick"], "small", vec![ints("strides", &[factor; 2]), pads]);
         self.push("DepthToSpace", &["small"], output, vec![block, mode]);
         self
     }
@@ -201,50 +109,105 @@ impl Builder {
     pub fn squares(mut self, input: &str, output: &str) -> Self {
         let weights = (0..12 * 12).map(|i| f32::from(u8::from(i / 12 == i % 12)));
         self = self.constant("each", &[12, 3, 2, 2], weights.collect());
-        let strides = Attribute { name: "strides".into(), ints: vec![2, 2], kind: 7, ..Default::default() };
+        let strides = ints("strides", &[2, 2]);
         self.push("Conv", &[input, "each"], output, vec![strides]);
         self
     }
 
     /// The way back.
     pub fn shuffle(mut self, input: &str, output: &str) -> Self {
-        let block = Attribute { name: "blocksize".into(), int: 2, kind: 2, ..Default::default() };
-        let mode = Attribute { name: "mode".into(), text: b"CRD".to_vec(), kind: 3, ..Default::default() };
+        let block = int("blocksize", 2);
+        let mode = text("mode", "CRD");
         self.push("DepthToSpace", &[input], output, vec![block, mode]);
         self
     }
 
+    /// Windows of `factor` x `factor` pixels as channels and back: fails for sides that are no multiples.
+    pub fn windows(mut self, input: &str, output: &str, factor: i64) -> Self {
+        self.push("SpaceToDepth", &[input], "windows", vec![int("blocksize", factor)]);
+        self.push("DepthToSpace", &["windows"], output, vec![int("blocksize", factor)]);
+        self
+    }
+
+    /// A convolution without padding that keeps the middle of `2 * border + 1` pixels: the output is smaller by `border` on
+    /// every side.
+    pub fn valid_padding(mut self, input: &str, output: &str, border: i64) -> Self {
+        let side = 2 * border + 1;
+        let area = (side * side) as usize;
+        let mut weights = vec![0.0; 9 * area];
+        (0..3).for_each(|c| weights[(3 * c + c) * area + area / 2] = 1.0);
+        self = self.constant("middle", &[3, 3, side, side], weights);
+        self.push("Conv", &[input, "middle"], output, vec![]);
+        self
+    }
+
+    /// `yes` if the flag is set, else `no`: both tensors of the graph.
+    pub fn choose(mut self, flag: &str, yes: &str, no: &str, output: &str) -> Self {
+        let branch = |name: &str, tensor: &str| {
+            let result = format!("{name} of {output}");
+            let node = NodeProto {
+                input: vec![tensor.into()],
+                output: vec![result.clone()],
+                op_type: Some("Identity".into()),
+                ..Default::default()
+            };
+            let graph = GraphProto {
+                name: Some(name.into()),
+                node: vec![node],
+                output: vec![value_info(&result, F32, None)],
+                ..Default::default()
+            };
+            let kind = Some(AttributeType::Graph.into());
+            AttributeProto { name: Some(name.into()), g: Some(graph), r#type: kind, ..Default::default() }
+        };
+        self.push("If", &[flag], output, vec![branch("then_branch", yes), branch("else_branch", no)]);
+        self
+    }
+
+    /// Enlarges by a whole factor, each pixel repeated.
+    pub fn enlarge(self, input: &str, output: &str, factor: f32) -> Self {
+        let scales = format!("scales of {output}");
+        let model = self.constant("none", &[0], vec![]).constant(&scales, &[4], vec![1.0, 1.0, factor, factor]);
+        model.node("Resize", &[input, "none", &scales], output)
+    }
+
     pub fn constant(mut self, name: &str, dims: &[i64], floats: Vec<f32>) -> Self {
-        let tensor = Tensor { dims: dims.into(), kind: F32, floats, name: name.into(), ..Default::default() };
-        self.graph.initializers.push(tensor);
+        let float_data = floats;
+        self.graph.initializer.push(TensorProto { float_data, ..tensor(name, F32, dims) });
         self
     }
 
     pub fn constant_i64(mut self, name: &str, ints: Vec<i64>) -> Self {
-        let dims = vec![ints.len() as i64];
-        self.graph.initializers.push(Tensor { dims, kind: I64, ints, name: name.into(), ..Default::default() });
+        let dims = [ints.len() as i64];
+        self.graph.initializer.push(TensorProto { int64_data: ints, ..tensor(name, I64, &dims) });
         self
     }
 
     /// A constant whose numbers lie in another file.
     pub fn external(mut self, name: &str, count: i64, location: &str) -> Self {
-        let entry = |key: &str, value: String| Entry { key: key.into(), value };
-        let external = vec![entry("location", location.into()), entry("length", (4 * count).to_string())];
-        let tensor =
-            Tensor { dims: vec![count], kind: F32, name: name.into(), external, location: 1, ..Default::default() };
-        self.graph.initializers.push(tensor);
+        let external_data = vec![entry("location", location), entry("length", &(4 * count).to_string())];
+        let data_location = Some(DataLocation::External.into());
+        self.graph.initializer.push(TensorProto { external_data, data_location, ..tensor(name, F32, &[count]) });
         self
     }
 
-    fn push(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<Attribute>) {
-        let inputs = inputs.iter().map(|s| (*s).to_owned()).collect();
-        self.graph.nodes.push(Node { inputs, outputs: vec![output.into()], op: op.into(), attributes });
+    fn push(&mut self, op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) {
+        let input = inputs.iter().map(|s| (*s).to_owned()).collect();
+        let (output, op_type) = (vec![output.into()], Some(op.into()));
+        self.graph.node.push(NodeProto { input, output, op_type, attribute, ..Default::default() });
     }
 
     pub fn bytes(mut self) -> Vec<u8> {
-        self.graph.name = "tiny".into();
-        let opsets = vec![Opset { domain: String::new(), version: 13 }];
-        Model { ir_version: 7, graph: Some(self.graph), opsets, metadata: self.metadata }.encode_to_vec()
+        self.graph.name = Some("tiny".into());
+        let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(13) };
+        let model = ModelProto {
+            ir_version: Some(7),
+            graph: Some(self.graph),
+            opset_import: vec![opset],
+            metadata_props: self.metadata,
+            ..Default::default()
+        };
+        model.encode_to_vec()
     }
 
     /// Writes `name`.onnx into a folder.
@@ -255,13 +218,42 @@ impl Builder {
     }
 }
 
-fn value_info(name: &str, element: i32, dims: &[i64]) -> ValueInfo {
-    let dim = |d: &i64| match *d {
-        -1 => Dimension { value: None, symbol: Some("None".into()) },
-        d => Dimension { value: Some(d), symbol: None },
+fn entry(key: &str, value: &str) -> StringStringEntryProto {
+    StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) }
+}
+
+fn tensor(name: &str, element: i32, dims: &[i64]) -> TensorProto {
+    TensorProto { name: Some(name.into()), data_type: Some(element), dims: dims.into(), ..Default::default() }
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), r#type: Some(kind.into()), ..Default::default() }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.into(), ..attribute(name, AttributeType::Ints) }
+}
+
+fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.to_owned().into()), ..attribute(name, AttributeType::String) }
+}
+
+fn shape(dims: &[i64]) -> TensorShapeProto {
+    let value = |d: &i64| match *d {
+        -1 => Size::DimParam("None".into()),
+        d => Size::DimValue(d),
     };
-    let shape = Some(TensorShape { dims: dims.iter().map(dim).collect() });
-    ValueInfo { name: name.into(), kind: Some(Type { tensor: Some(TensorType { element, shape }) }) }
+    TensorShapeProto { dim: dims.iter().map(|d| Dimension { value: Some(value(d)), ..Default::default() }).collect() }
+}
+
+fn value_info(name: &str, element: i32, shape: Option<TensorShapeProto>) -> ValueInfoProto {
+    let tensor = type_proto::Tensor { elem_type: Some(element), shape };
+    let kind = TypeProto { value: Some(Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
 }
 
 /// What goes in comes out; range 0..1, channels first.

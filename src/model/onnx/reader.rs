@@ -1,170 +1,219 @@
-//! Reading a model's file: is it ONNX at all, whole, and does it stay inside its folder?
+//! Reads a model's file: is it ONNX, is it whole, and do its weights lie where they may?
 //!
-//! Comes in: a path. Goes out: the bytes, or the path itself for models with external data. Only the few fields of
-//! the ONNX protobuf that answer those questions are declared; weights are skipped, not copied.
+//! Comes in: a path. Goes out: the bytes, held once and shared by all who use them, or the path itself where weights lie
+//! in files beside the model, which the runtime opens.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use prost::Message;
+use prost::bytes::Bytes;
 
-/// A model's file that has passed the check.
+use crate::model::file::{FileError, read_bounded};
+use crate::model::onnx::schema::tensor_proto::DataLocation;
+use crate::model::onnx::schema::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
+};
+
+/// Protobuf's limit for one message. Larger models keep their weights in other files.
+pub const LARGEST: u64 = (1 << 31) - 1;
+
+/// A model's file that has passed the check. A clone shares the bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OnnxFile {
     /// Self-contained.
-    Bytes(Vec<u8>),
-    /// Refers to weights in files beside it, which the runtime has to find.
+    Bytes(Bytes),
+    /// Refers to weights in files beside it, which the runtime finds from this path.
     WithExternalData(PathBuf),
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Model {
-    #[prost(int64, tag = "1")]
-    ir_version: i64,
-    #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
-    #[prost(message, repeated, tag = "25")]
-    functions: Vec<Function>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<Node>,
-    #[prost(message, repeated, tag = "5")]
-    initializers: Vec<Tensor>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Function {
-    #[prost(message, repeated, tag = "7")]
-    nodes: Vec<Node>,
-}
-
-/// A node of a graph.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Node {
-    /// The tensors that it reads.
-    #[prost(string, repeated, tag = "1")]
-    pub inputs: Vec<String>,
-    /// Those that it writes.
-    #[prost(string, repeated, tag = "2")]
-    pub outputs: Vec<String>,
-    #[prost(message, repeated, tag = "5")]
-    attributes: Vec<Attribute>,
-}
-
-impl Node {
-    /// Whether it has a graph of its own, which may read any tensor.
-    pub fn has_graph(&self) -> bool {
-        self.attributes.iter().any(|a| a.graph.is_some() || !a.graphs.is_empty())
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attribute {
-    #[prost(message, optional, tag = "5")]
-    tensor: Option<Tensor>,
-    #[prost(message, optional, tag = "6")]
-    graph: Option<Graph>,
-    #[prost(message, repeated, tag = "10")]
-    tensors: Vec<Tensor>,
-    #[prost(message, repeated, tag = "11")]
-    graphs: Vec<Graph>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Tensor {
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(message, repeated, tag = "13")]
-    external_data: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
+/// Why a file is not loaded. The path is in the context of the error that [`OnnxFile::open`] returns.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be read at all.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It has no bytes.
+    #[error("is empty: expected an ONNX model")]
+    Empty,
+    /// It is something else, or a part of a model.
+    #[error("is no ONNX model{0}")]
+    NotOnnx(String),
+    /// Weights outside the folders where they may lie.
+    #[error("weights of tensor '{tensor}' in external file '{location}': {reason}")]
+    External {
+        /// Name of the tensor.
+        tensor: String,
+        /// What the model says about the file's place.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl OnnxFile {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// Not there, not readable, empty, no ONNX, cut short, or external data outside its folder: always with the path.
+    /// A [`ReadError`] with the path as context.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path).with_context(|| format!("model file '{}'", path.display()))
     }
 
-    fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).context("cannot be read")?;
-        ensure!(!bytes.is_empty(), "is empty: expected an ONNX model");
-        let model = match Model::decode(&bytes[..]) {
-            Ok(model) => model,
-            Err(error) => bail!("is no ONNX model, or was cut short: {error}"),
-        };
-        ensure!(model.ir_version > 0, "is no ONNX model: it names no IR version");
-        let Some(graph) = &model.graph else { bail!("is no whole ONNX model: it has no graph (cut short?)") };
-        let functions = model.functions.iter().flat_map(|f| f.nodes.iter());
-        let mut tensors: Vec<&Tensor> = functions.flat_map(node_tensors).collect();
-        tensors.extend(graph_tensors(graph));
-        let external: Vec<&Tensor> = tensors.into_iter().filter(|t| !t.external_data.is_empty()).collect();
-        for tensor in &external {
-            check_location(tensor, path)?;
+    /// Checks a model that is in memory already, with no folder for external weights.
+    ///
+    /// # Errors
+    /// No whole ONNX model, or weights in external files.
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, ReadError> {
+        let model = decode(&bytes)?;
+        match external(&model).first() {
+            Some(tensor) => Err(refusal(tensor, "the model has no folder of its own")),
+            None => Ok(Self::Bytes(bytes)),
         }
-        match external.is_empty() {
-            true => Ok(Self::Bytes(bytes)),
-            false => Ok(Self::WithExternalData(path.to_owned())),
+    }
+
+    fn read(path: &Path) -> Result<Self, ReadError> {
+        let bytes = Bytes::from(read_bounded(path, LARGEST)?);
+        let model = decode(&bytes)?;
+        let external = external(&model);
+        if external.is_empty() {
+            return Ok(Self::Bytes(bytes));
         }
+        let folders = folders(path)?;
+        let mut checked = HashSet::new();
+        for tensor in external {
+            if checked.insert(location(tensor)) {
+                check_location(tensor, &folders)?;
+            }
+        }
+        Ok(Self::WithExternalData(path.to_owned()))
     }
 }
 
-fn graph_tensors(graph: &Graph) -> Vec<&Tensor> {
-    graph.initializers.iter().chain(graph.nodes.iter().flat_map(node_tensors)).collect()
+fn decode(bytes: &Bytes) -> Result<ModelProto, ReadError> {
+    let not = |reason: String| ReadError::NotOnnx(reason);
+    if bytes.is_empty() {
+        return Err(ReadError::Empty);
+    }
+    if let Some((_, what)) = LOOK_ALIKES.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Err(not(format!(", but {what}")));
+    }
+    let model = ModelProto::decode(bytes.clone()).map_err(|error| not(format!(", or was cut short: {error}")))?;
+    match (model.ir_version(), &model.graph) {
+        (..1, _) => Err(not(": it names no IR version".into())),
+        (_, None) => Err(not(": it has no graph (cut short?)".into())),
+        _ => Ok(model),
+    }
 }
 
-fn node_tensors(node: &Node) -> Vec<&Tensor> {
-    node.attributes.iter().flat_map(attribute_tensors).collect()
+/// What people have in place of a model, by its first bytes.
+const LOOK_ALIKES: [(&[u8], &str); 4] = [
+    (b"version https://git-lfs", "a Git LFS pointer: 'git lfs pull' fetches the model"),
+    (b"<", "a web page: the download failed"),
+    (b"PK\x03\x04", "a ZIP archive, as PyTorch's weights are: export the network to ONNX"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it"),
+];
+
+/// Every tensor whose values lie in another file, wherever in the model it stands.
+fn external(model: &ModelProto) -> Vec<&TensorProto> {
+    let mut all = Vec::new();
+    model.graph.iter().for_each(|graph| in_graph(graph, &mut all));
+    for training in &model.training_info {
+        training.initialization.iter().chain(&training.algorithm).for_each(|graph| in_graph(graph, &mut all));
+    }
+    model.functions.iter().for_each(|function| in_function(function, &mut all));
+    all.retain(|tensor| tensor.data_location() == DataLocation::External || !tensor.external_data.is_empty());
+    all
 }
 
-fn attribute_tensors(attribute: &Attribute) -> Vec<&Tensor> {
-    let graphs = attribute.graph.iter().chain(&attribute.graphs);
-    attribute.tensor.iter().chain(&attribute.tensors).chain(graphs.flat_map(graph_tensors)).collect()
+fn in_function<'a>(function: &'a FunctionProto, all: &mut Vec<&'a TensorProto>) {
+    function.attribute_proto.iter().for_each(|attribute| in_attribute(attribute, all));
+    function.node.iter().for_each(|node| in_node(node, all));
 }
 
-/// External data must be a plain relative path to a file inside the model's folder, links followed.
-fn check_location(tensor: &Tensor, model: &Path) -> Result<()> {
-    let location = tensor.external_data.iter().find(|e| e.key == "location").map_or("", |e| e.value.as_str());
-    let named = || format!("weights of tensor '{}' in external file '{location}'", tensor.name);
-    let plain = Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-    ensure!(plain && !location.is_empty(), "{}: must lie inside the model's folder", named());
+fn in_graph<'a>(graph: &'a GraphProto, all: &mut Vec<&'a TensorProto>) {
+    all.extend(&graph.initializer);
+    graph.sparse_initializer.iter().for_each(|sparse| in_sparse(sparse, all));
+    graph.node.iter().for_each(|node| in_node(node, all));
+}
+
+fn in_node<'a>(node: &'a NodeProto, all: &mut Vec<&'a TensorProto>) {
+    node.attribute.iter().for_each(|attribute| in_attribute(attribute, all));
+}
+
+fn in_attribute<'a>(attribute: &'a AttributeProto, all: &mut Vec<&'a TensorProto>) {
+    all.extend(attribute.t.iter().chain(&attribute.tensors));
+    attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors).for_each(|sparse| in_sparse(sparse, all));
+    attribute.g.iter().chain(&attribute.graphs).for_each(|graph| in_graph(graph, all));
+}
+
+fn in_sparse<'a>(sparse: &'a SparseTensorProto, all: &mut Vec<&'a TensorProto>) {
+    all.extend(sparse.values.iter().chain(&sparse.indices));
+}
+
+/// Where weights may lie, links followed: the model's folder and, where the model file is itself a link (as in a cache
+/// that keeps the content of files apart from their names), the folder of the file that it leads to.
+fn folders(model: &Path) -> Result<Vec<PathBuf>, FileError> {
     let parent = model.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = parent.canonicalize().with_context(named)?;
-    let file = folder.join(location).canonicalize().with_context(named)?;
-    ensure!(file.starts_with(&folder), "{}: leads out of the model's folder, to '{}'", named(), file.display());
-    Ok(())
+    let named = parent.canonicalize()?;
+    let real = model.canonicalize()?.parent().map(Path::to_owned);
+    Ok(std::iter::once(named).chain(real).collect())
+}
+
+fn location(tensor: &TensorProto) -> &str {
+    tensor.external_data.iter().find(|entry| entry.key() == "location").map_or("", |entry| entry.value())
+}
+
+/// A plain relative path below the model's folder to a regular file in one of `folders`.
+fn check_location(tensor: &TensorProto, folders: &[PathBuf]) -> Result<(), ReadError> {
+    let location = location(tensor);
+    let plain = Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    // ONNX Runtime takes this name for an address in memory.
+    if !plain || location.is_empty() || location.contains("_ORT_MEM_ADDR_") {
+        return Err(refusal(tensor, "must lie inside the model's folder"));
+    }
+    let Some(file) = folders.first().map(|folder| folder.join(location)) else { return Ok(()) };
+    let file = file.canonicalize().map_err(|error| refusal(tensor, &error.to_string()))?;
+    if !folders.iter().any(|folder| file.starts_with(folder)) {
+        return Err(refusal(tensor, &format!("leads out of the model's folder, to '{}'", file.display())));
+    }
+    match file.is_file() {
+        true => Ok(()),
+        false => Err(refusal(tensor, "expected a regular file")),
+    }
+}
+
+fn refusal(tensor: &TensorProto, reason: &str) -> ReadError {
+    ReadError::External { tensor: tensor.name().into(), location: location(tensor).into(), reason: reason.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::onnx::schema::{StringStringEntryProto, TrainingInfoProto};
 
-    fn saved(folder: &Path, model: &Model) -> PathBuf {
+    fn saved(folder: &Path, model: &ModelProto) -> PathBuf {
         let path = folder.join("model.onnx");
         std::fs::write(&path, model.encode_to_vec()).unwrap();
         path
     }
 
-    fn with_location(location: &str) -> Model {
-        let entry = Entry { key: "location".into(), value: location.into() };
-        let tensor = Tensor { name: "w".into(), external_data: vec![entry] };
-        let inner = Graph { nodes: vec![], initializers: vec![tensor] };
-        let attribute = Attribute { graph: Some(inner), ..Default::default() };
-        let graph =
-            Graph { nodes: vec![Node { attributes: vec![attribute], ..Default::default() }], initializers: vec![] };
-        Model { ir_version: 8, graph: Some(graph), functions: vec![] }
+    fn at(location: &str) -> TensorProto {
+        let entry = StringStringEntryProto { key: Some("location".into()), value: Some(location.into()) };
+        TensorProto { name: Some("w".into()), external_data: vec![entry], ..Default::default() }
+    }
+
+    fn of_graph(graph: GraphProto) -> ModelProto {
+        ModelProto { ir_version: Some(8), graph: Some(graph), ..Default::default() }
+    }
+
+    fn node(attribute: AttributeProto) -> Vec<NodeProto> {
+        vec![NodeProto { attribute: vec![attribute], ..Default::default() }]
+    }
+
+    fn with_location(location: &str) -> ModelProto {
+        of_graph(GraphProto { initializer: vec![at(location)], ..Default::default() })
     }
 
     #[test]
@@ -172,28 +221,107 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bad.onnx");
         let whole = with_location("w.bin").encode_to_vec();
-        for bytes in [&b""[..], b"hello, this is text\n", &whole[..whole.len() - 3], b"\x08\x08"] {
+        for (bytes, word) in [
+            (&b""[..], "is empty"),
+            (b"hello, this is text\n", "no ONNX model"),
+            (&whole[..whole.len() - 3], "cut short"),
+            (b"\x08\x08", "no graph"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+            (b"<!DOCTYPE html>", "web page"),
+            (b"PK\x03\x04....", "export the network"),
+        ] {
             std::fs::write(&path, bytes).unwrap();
             let error = format!("{:#}", OnnxFile::open(&path).unwrap_err());
-            assert!(error.contains("bad.onnx"), "{error}");
+            assert!(error.contains("bad.onnx") && error.contains(word), "{error}");
         }
-        let error = format!("{:#}", OnnxFile::open(Path::new("/nowhere/x.onnx")).unwrap_err());
-        assert!(error.contains("/nowhere/x.onnx") && error.contains("cannot be read"), "{error}");
+        let error = OnnxFile::open(Path::new("/nowhere/x.onnx")).unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(ReadError::File(FileError::NotFound))), "{error:#}");
+        assert!(error.to_string().contains("/nowhere/x.onnx"), "{error:#}");
     }
 
     #[test]
     fn external_data_stays_in_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("inside");
-        std::fs::create_dir(&inside).unwrap();
+        std::fs::create_dir_all(inside.join("*/_ORT_MEM_ADDR_")).unwrap();
         std::fs::write(inside.join("w.bin"), b"1234").unwrap();
+        std::fs::write(inside.join("*/_ORT_MEM_ADDR_/x"), b"1234").unwrap();
         std::fs::write(folder.path().join("secret"), b"1234").unwrap();
         std::os::unix::fs::symlink(folder.path().join("secret"), inside.join("link")).unwrap();
         let path = saved(&inside, &with_location("w.bin"));
         assert_eq!(OnnxFile::open(&path).unwrap(), OnnxFile::WithExternalData(path));
-        for location in ["../secret", "/etc/passwd", "link", "", "missing.bin"] {
+        for location in ["../secret", "/etc/passwd", "link", "", "missing.bin", ".", "*/_ORT_MEM_ADDR_/x"] {
             let error = format!("{:#}", OnnxFile::open(&saved(&inside, &with_location(location))).unwrap_err());
             assert!(error.contains("tensor 'w'") && error.contains(location), "{error}");
         }
+    }
+
+    #[test]
+    fn every_place_for_a_tensor_is_searched() {
+        let sparse = || SparseTensorProto { values: Some(at("../out")), ..Default::default() };
+        let attribute =
+            |attribute: AttributeProto| of_graph(GraphProto { node: node(attribute), ..Default::default() });
+        let inner = || GraphProto { initializer: vec![at("../out")], ..Default::default() };
+        let plain = || of_graph(GraphProto::default());
+        let function = |function: FunctionProto| ModelProto { functions: vec![function], ..plain() };
+        let tensor = || AttributeProto { t: Some(at("../out")), ..Default::default() };
+        let training = TrainingInfoProto { algorithm: Some(inner()), ..Default::default() };
+        let places = [
+            ("initializer", with_location("../out")),
+            ("sparse initializer", of_graph(GraphProto { sparse_initializer: vec![sparse()], ..Default::default() })),
+            ("attribute", attribute(tensor())),
+            ("sparse attribute", attribute(AttributeProto { sparse_tensors: vec![sparse()], ..Default::default() })),
+            ("inner graph", attribute(AttributeProto { g: Some(inner()), ..Default::default() })),
+            ("inner graphs", attribute(AttributeProto { graphs: vec![inner()], ..Default::default() })),
+            ("function", function(FunctionProto { node: node(tensor()), ..Default::default() })),
+            (
+                "default of a function",
+                function(FunctionProto { attribute_proto: vec![tensor()], ..Default::default() }),
+            ),
+            ("training", ModelProto { training_info: vec![training], ..plain() }),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        for (place, model) in places {
+            let error = OnnxFile::open(&saved(folder.path(), &model)).map_err(|e| format!("{e:#}")).unwrap_err();
+            assert!(error.contains("'../out': must lie inside"), "{place}: {error}");
+        }
+    }
+
+    #[test]
+    fn weights_in_the_cache_that_the_model_is_linked_into_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blobs, snapshot) = (folder.path().join("blobs"), folder.path().join("snapshots/1/onnx"));
+        std::fs::create_dir_all(&blobs).unwrap();
+        std::fs::create_dir_all(&snapshot).unwrap();
+        let link = |from: &Path, name: &str| std::os::unix::fs::symlink(from, snapshot.join(name)).unwrap();
+        std::fs::rename(saved(folder.path(), &with_location("model.onnx_data")), blobs.join("1111")).unwrap();
+        std::fs::write(blobs.join("2222"), b"1234").unwrap();
+        std::fs::write(folder.path().join("secret"), b"1234").unwrap();
+        link(Path::new("../../../blobs/1111"), "model.onnx");
+        link(Path::new("../../../blobs/2222"), "model.onnx_data");
+        let path = snapshot.join("model.onnx");
+        assert_eq!(OnnxFile::open(&path).unwrap(), OnnxFile::WithExternalData(path.clone()));
+        // A link to elsewhere, and a model file that is no link itself.
+        std::fs::remove_file(snapshot.join("model.onnx_data")).unwrap();
+        link(Path::new("../../../secret"), "model.onnx_data");
+        assert!(format!("{:#}", OnnxFile::open(&path).unwrap_err()).contains("secret"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(blobs.join("1111"), &path).unwrap();
+        std::fs::remove_file(snapshot.join("model.onnx_data")).unwrap();
+        link(Path::new("../../../blobs/2222"), "model.onnx_data");
+        assert!(format!("{:#}", OnnxFile::open(&path).unwrap_err()).contains("blobs"));
+    }
+
+    #[test]
+    fn bytes_are_shared_not_copied() {
+        let graph = GraphProto {
+            initializer: vec![TensorProto { raw_data: Some(vec![1; 100].into()), ..Default::default() }],
+            ..Default::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let OnnxFile::Bytes(bytes) = OnnxFile::open(&saved(folder.path(), &of_graph(graph))).unwrap() else { panic!() };
+        let within = |part: &[u8]| bytes.as_ptr_range().contains(&part.as_ptr());
+        assert!(within(decode(&bytes).unwrap().graph.unwrap().initializer[0].raw_data()));
+        assert!(matches!(OnnxFile::Bytes(bytes.clone()).clone(), OnnxFile::Bytes(b) if within(&b)));
     }
 }
