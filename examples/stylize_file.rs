@@ -1,4 +1,4 @@
-//! Converts a film: every frame stylized, audio kept as it is.
+//! Stylizes every frame of a video file and copies its audio.
 //!
 //! `cargo run --release --example stylize_file -- INPUT OUTPUT [--set property=value]...`
 //!
@@ -16,11 +16,11 @@ use gst::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(Parser)]
-#[command(about = "Stylize a film, keep its audio")]
+#[command(about = "Stylize a video file, keep its audio")]
 struct Arguments {
-    /// Film to read: anything GStreamer can decode.
+    /// Video file to read, in any format that GStreamer decodes.
     input: PathBuf,
-    /// Film to write: .mp4, .mov or .mkv.
+    /// Video file to write: .mp4, .mov or .mkv.
     output: PathBuf,
     /// Property of the element, for example --set strength=0.7; may be repeated.
     #[arg(long = "set", value_name = "PROPERTY=VALUE")]
@@ -34,11 +34,11 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     gst::init()?;
     gststyletransfer::plugin_register_static()?;
-    let film = Film::open(&arguments)?;
-    film.run(&arguments.output)
+    let conversion = Conversion::open(&arguments)?;
+    conversion.run(&arguments.output)
 }
 
-struct Film {
+struct Conversion {
     pipeline: gst::Pipeline,
     muxer: gst::Element,
     stylizer: gst::Element,
@@ -60,7 +60,7 @@ fn muxer_for(output: &Path) -> Result<&'static str> {
     }
 }
 
-impl Film {
+impl Conversion {
     fn open(arguments: &Arguments) -> Result<Self> {
         let muxer = muxer_for(&arguments.output)?;
         std::fs::File::open(&arguments.input).with_context(|| format!("input '{}'", arguments.input.display()))?;
@@ -84,14 +84,14 @@ impl Film {
         let (weak, into) = (pipeline.downgrade(), muxer.clone());
         parser.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
-            if let Err(problem) = take_stream(&pipeline, pad, &video, &into) {
+            if let Err(problem) = link_stream(&pipeline, pad, &video, &into) {
                 gst::element_error!(pipeline, gst::CoreError::Negotiation, ("{problem:#}"));
             }
         });
         Ok(Self { pipeline, muxer, stylizer })
     }
 
-    /// Decoder to muxer; returns the decoder. Further video streams are left out.
+    /// Links decoder, element, encoder and muxer; returns the decoder. Further video streams are skipped.
     fn video_chain(
         pipeline: &gst::Pipeline,
         stylizer: &gst::Element,
@@ -119,7 +119,7 @@ impl Film {
     }
 
     fn run(&self, output: &Path) -> Result<()> {
-        let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.refusal());
+        let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.start_error());
         let outcome = started.and_then(|_| self.watch());
         self.pipeline.set_state(gst::State::Null)?;
         let (frames, missed) = outcome?;
@@ -135,8 +135,8 @@ impl Film {
         Ok(())
     }
 
-    /// Why the pipeline did not start: the first error on the bus.
-    fn refusal(&self) -> anyhow::Error {
+    /// The reason why the pipeline did not start: the first error on the bus.
+    fn start_error(&self) -> anyhow::Error {
         let message = self.pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
         match message.as_ref().map(|m| m.view()) {
             Some(gst::MessageView::Error(error)) => anyhow!("{}", error.error()),
@@ -172,7 +172,7 @@ impl Film {
         self.stylizer.property::<gst::Structure>("stats").get("frames").unwrap_or_default()
     }
 
-    /// How much is done, 0 to 1; the muxer knows the position best, but answers only once it writes.
+    /// Progress, 0 to 1.
     fn share(&self) -> f64 {
         let position = self.stylizer.static_pad("src").and_then(|p| p.query_position::<gst::ClockTime>());
         let duration = self.stylizer.static_pad("sink").and_then(|p| p.peer_query_duration::<gst::ClockTime>());
@@ -229,8 +229,8 @@ fn is_rotated(pad: &gst::Pad) -> bool {
     orientations.any(|orientation| orientation != "rotate-0")
 }
 
-/// Sends a parsed stream where it belongs.
-fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
+/// Links a parsed stream to the decoder, the muxer or, if it is skipped, a fakesink.
+fn link_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let kind = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
     let is_video = kind.starts_with("video/") || kind.starts_with("image/");
@@ -243,13 +243,13 @@ fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, m
         return Ok(());
     }
     let queue = make(pipeline, "queue")?;
-    // Sound waits for the slow pictures: let it.
+    // Audio waits for the slower video, so the queue has no limits.
     for limit in ["max-size-buffers", "max-size-bytes"] {
         queue.set_property(limit, 0u32);
     }
     queue.set_property("max-size-time", 0u64);
     pad.link(&queue.static_pad("sink").context("queue without sink")?)?;
-    // Muxers wait for every stream, and subtitles may not come for minutes: they would stop the film.
+    // A muxer waits for every stream, and subtitles may be minutes apart: they would block the pipeline.
     let fits = kind.starts_with("audio/")
         && muxer.compatible_pad(&queue.static_pad("src").context("queue")?, Some(&caps)).is_some();
     if fits && queue.link_filtered(muxer, &caps).is_ok() {
@@ -288,7 +288,7 @@ fn named(kind: &str) -> String {
     format!("{name} ({kind})")
 }
 
-/// A bar on a terminal, else a line now and then.
+/// A progress bar in a terminal, otherwise a line every two seconds.
 struct Progress {
     bar: ProgressBar,
     printed: Instant,
