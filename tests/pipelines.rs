@@ -66,7 +66,7 @@ fn first_lines_of_the_readme() {
         for place in ["assets", "models"] {
             line = line.replace(&format!("={place}/"), &format!("={}/", repo(place).display()));
         }
-        assert!(painted(&line) >= ENOUGH, "{line}");
+        assert!(stylized(&line) >= ENOUGH, "{line}");
     }
 }
 
@@ -243,7 +243,7 @@ fn example_live_controls_obeys() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    for part in ["strength 0.8", "warning:", "/nowhere.onnx", "known: + -"] {
+    for part in ["strength 0.8", "warning:", "/nowhere.onnx", "commands: + -"] {
         assert!(said.contains(part), "'{part}' is not in: {said}");
     }
 }

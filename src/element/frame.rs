@@ -123,6 +123,7 @@ impl Engine {
             "caps with interlace-mode={}: {INTERLACED}",
             info.interlace_mode().to_str()
         );
+        let info = &progressive(info)?;
         let (frame, size) = (settings.of_frame(), (info.width() as usize, info.height() as usize));
         self.pacer.negotiated(size, frame_rate(info));
         self.reload.end_fade();
@@ -340,6 +341,13 @@ fn pass_through(turn: &Turn, frames: Frames, to: Option<&mut FrameOut>, started:
         lock(turn.stats).shown(Shown::Passthrough, started.elapsed(), Duration::ZERO);
     }
     Ok(())
+}
+
+/// The same caps for converters, which take frames of mixed caps for interlaced ones.
+fn progressive(info: &VideoInfo) -> Result<VideoInfo> {
+    let mut caps = info.to_caps()?;
+    caps.make_mut().set("interlace-mode", "progressive");
+    Ok(VideoInfo::from_caps(&caps)?)
 }
 
 /// Frames per second by the caps; 0 for a varying rate.

@@ -49,6 +49,8 @@ pub struct StyleTransfer {
     /// With lookahead: the frame that waits for the next one, and its number.
     delayed: Mutex<Option<(gst::Buffer, u64)>>,
     lateness: Lateness,
+    /// The segment in use: the same once more, as caps bring it, is no other position.
+    segment: Mutex<Option<gst::Segment>>,
     /// Nanoseconds of the reported latency.
     latency: AtomicU64,
     watchdog: Mutex<Option<Arc<Watchdog>>>,
@@ -344,13 +346,13 @@ fn template_caps() -> gst::Caps {
         |format: &VideoFormat| gst_video::VideoFormatInfo::from_format(*format).depth().iter().any(|depth| *depth > 8);
     let fast = [VideoFormat::I420, VideoFormat::Nv12, VideoFormat::Yv12, VideoFormat::Yuy2, VideoFormat::Bgrx];
     let others = || gst_video::VIDEO_FORMATS_ALL.iter().copied().filter(|format| !fast.contains(format));
-    let formats: Vec<_> = fast.into_iter().chain(others().filter(|f| !is_deep(f))).collect();
-    let deep: Vec<_> = others().filter(is_deep).collect();
-    let modes = [&["progressive", "mixed"][..], &["interleaved", "fields"]];
+    // Inside one list the order of the other side counts.
+    let mut groups: Vec<_> = fast.iter().map(|format| vec![*format]).collect();
+    groups.push(others().filter(|format| !is_deep(format)).collect());
+    groups.push(others().filter(is_deep).collect());
     let mut caps = gst::Caps::new_empty();
-    for mode in modes {
-        caps.merge(all(formats.clone(), mode));
-        caps.merge(all(deep.clone(), mode));
+    for mode in [&["progressive", "mixed"][..], &["interleaved", "fields"]] {
+        groups.iter().for_each(|formats| caps.get_mut().into_iter().for_each(|c| c.append(all(formats.clone(), mode))));
     }
     caps
 }
@@ -362,6 +364,7 @@ impl BaseTransformImpl for StyleTransfer {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.lateness.reset();
+        *lock(&self.segment) = None;
         lock(&self.refused).clear();
         *lock(&self.stats) = Stats::default();
         self.load_first().map_err(|problem| error::at_start(&problem))?;
@@ -387,11 +390,20 @@ impl BaseTransformImpl for StyleTransfer {
         let kind = event.type_();
         match kind {
             Eos | Caps | Gap | SegmentDone => self.drain(),
-            Segment | StreamStart => {
+            StreamStart => {
                 self.drain();
                 lock(&self.engine).reload.reset();
             }
+            Segment => {
+                self.drain();
+                let gst::EventView::Segment(segment) = event.view() else { return false };
+                let before = lock(&self.segment).replace(segment.segment().clone());
+                if before.as_ref() != Some(segment.segment()) {
+                    lock(&self.engine).reload.reset();
+                }
+            }
             FlushStop => {
+                *lock(&self.segment) = None;
                 *lock(&self.delayed) = None;
                 self.lateness.reset();
                 lock(&self.engine).reload.reset();

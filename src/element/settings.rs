@@ -222,11 +222,16 @@ impl Settings {
     /// What to run it on.
     ///
     /// # Errors
-    /// A contract override that cannot be read, by property.
+    /// A contract override that cannot be read, by property; a cache folder that cannot be made.
     pub fn session_config(&self, plugin_folder: Option<PathBuf>) -> Result<SessionConfig> {
         let mut overrides = Hints::default();
         for (name, text) in crate::model::metadata::key::ALL.iter().zip(&self.overrides) {
             overrides.set(name, text).context("property")?;
+        }
+        let cache = path(&self.model_cache_dir);
+        if let Some(folder) = &cache {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("property 'model-cache-dir': cannot make folder '{}'", folder.display()))?;
         }
         Ok(SessionConfig {
             provider: self.execution_provider.clone(),
@@ -244,7 +249,7 @@ impl Settings {
                 OptimizationLevel::EnableExtended => GraphOptimizationLevel::Level2,
                 OptimizationLevel::EnableAll => GraphOptimizationLevel::All,
             },
-            cache: path(&self.model_cache_dir),
+            cache,
             plugin_folder,
             overrides,
             style_image: path(&self.style_image),
