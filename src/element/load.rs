@@ -4,7 +4,6 @@
 //! about it on the bus.
 
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,6 +13,7 @@ use super::log::CAT;
 use super::pipeline::{Kept, Pipeline};
 use super::settings::{ProviderWait, Settings};
 use crate::frame::size::InferenceSize;
+use crate::inference::background::{Task, spawn};
 use crate::inference::config::ModelSource;
 use crate::inference::providers::Precision;
 use crate::inference::session::OrtGenerator;
@@ -109,8 +109,8 @@ impl Loader {
             drop(stale);
             Ok(loaded)
         };
-        let thread = std::thread::Builder::new().name("styletransfer-load".into()).spawn(work)?;
-        Ok(Load { target, settings, thread })
+        let task = spawn("styletransfer-load", work)?;
+        Ok(Load { target, settings, task })
     }
 }
 
@@ -120,13 +120,13 @@ pub struct Load {
     pub target: Target,
     /// The settings that it is loaded by.
     pub settings: Settings,
-    thread: JoinHandle<Result<Loaded>>,
+    task: Task<Result<Loaded>>,
 }
 
 impl Load {
     /// Whether [`Load::answer`] comes at once.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.task.is_finished()
     }
 
     /// Waits for the pipeline.
@@ -134,7 +134,7 @@ impl Load {
     /// # Errors
     /// Why there is none.
     pub fn answer(self) -> Result<Loaded> {
-        self.thread.join().unwrap_or_else(|_| Err(anyhow!("the thread that loads the model ended early")))
+        self.task.join().unwrap_or_else(|| Err(anyhow!("the thread that loads the model ended early")))
     }
 }
 

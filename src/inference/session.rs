@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ort::environment::Environment;
-use ort::session::RunOptions;
+use ort::session::{RunOptions, Session};
 
 use crate::frame::size::Size;
 use crate::inference::background::{Task, spawn};
 use crate::inference::binding::Loaded;
-use crate::inference::cache::{Shared, forget, lock};
+use crate::inference::cache::{Shared, forget};
 use crate::inference::config::{ModelSource, SessionConfig};
 use crate::inference::declared::{Fixed, open, settle};
 use crate::inference::digest::Model;
@@ -146,9 +146,10 @@ impl OrtGenerator {
     }
 
     /// Starts to make the session for style and size once the weights stand still, and uses it when it is ready. Where that
-    /// could delay frames (not `at_leisure`), only the one for the style.
+    /// could delay frames (not `at_leisure`), only the one for the style, and none where frames would wait for its making.
     fn settle_down(&mut self, at_leisure: bool) {
-        let Some(size) = self.size.filter(|_| self.folds) else { return };
+        let delays = self.recipe.provider().is_exclusive && !at_leisure;
+        let Some(size) = self.size.filter(|_| self.folds && !delays) else { return };
         let fits = at_leisure || self.recipe.is_light();
         let may_start = self.late.as_ref().is_none_or(Task::is_finished);
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
@@ -198,10 +199,10 @@ fn first_session(environment: &Environment, maker: &Maker, model: &Model) -> Res
 }
 
 fn described(session: &Shared, maker: Maker, source: &ModelSource, model: &Model, hints: &Hints) -> Result<Recipe> {
-    let session = lock(session);
-    let contract = settle(&session, &maker.config.overrides, hints).with_context(|| source.to_string())?;
+    let declared = |session: &mut Session| Ok((settle(session, &maker.config.overrides, hints)?, open(session)));
+    let (contract, open) = session.with(declared).with_context(|| source.to_string())?;
     let stop = Arc::new(RunOptions::new().map_err(errors::plain)?);
-    Ok(Recipe { source: source.clone(), maker, model: model.clone(), contract, open: open(&session), stop })
+    Ok(Recipe { source: source.clone(), maker, model: model.clone(), contract, open, stop })
 }
 
 fn first_weights(contract: &Contract) -> Vec<f32> {
@@ -369,8 +370,9 @@ mod tests {
     use crate::inference::providers::{TINY, slow};
     use crate::model::built_in::MODELS;
 
+    /// With one thread: threads of a session's pool would bear the name of the one that made it.
     fn loaded(provider: &str) -> OrtGenerator {
-        let config = SessionConfig { provider: provider.into(), ..SessionConfig::default() };
+        let config = SessionConfig { provider: provider.into(), threads: 1, ..SessionConfig::default() };
         OrtGenerator::load(&ModelSource::Embedded(&MODELS[0]), &config).unwrap()
     }
 
@@ -412,7 +414,7 @@ mod tests {
         for (width, height) in [(64, 48), (96, 64)] {
             assert_eq!(fixed.bind(width, height).unwrap(), free.bind(width, height).unwrap());
             fixed.fit();
-            for (_, dims) in open(&lock(fixed.active().session())) {
+            for (_, dims) in fixed.active().session().with(|session| Ok(open(session))).unwrap() {
                 assert!(dims.iter().all(Option::is_none), "{dims:?}");
             }
             for second in [0.0, 1.0, 0.5] {

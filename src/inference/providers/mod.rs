@@ -145,6 +145,9 @@ pub struct Provider {
     pub probe: Probe,
     /// Whether it reads and writes engines in the cache folder.
     pub keeps_engines: bool,
+    /// Whether its sessions share one device that takes one thread at a time: then no two of them run, are made or are
+    /// dropped at the same time.
+    pub is_exclusive: bool,
     /// The provider that runs what this one refuses, before the CPU does.
     pub behind: Option<&'static Provider>,
     build: fn(&Options) -> ExecutionProviderDispatch,
@@ -198,6 +201,7 @@ impl Provider {
         shapes: Shapes::Any,
         probe: Probe::Nothing,
         keeps_engines: false,
+        is_exclusive: false,
         behind: None,
         build: |_| ort::ep::CPU::default().build(),
     };
