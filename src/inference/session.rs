@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use ort::environment::Environment;
 use ort::session::{RunOptions, Session};
 
 use crate::frame::size::Size;
@@ -75,8 +74,9 @@ impl OrtGenerator {
         let mut choice = Choice::new(environment, config)?;
         let (recipe, general) = choice.first(|provider| {
             let maker = Maker { environment, provider, config: config.clone() };
+            provider.check(environment, &config.options()).with_context(|| provider.in_words())?;
             let problem = || format!("{source} on {}", provider.in_words());
-            let session = first_session(environment, &maker, &model).with_context(problem)?;
+            let session = first_session(&maker, &model).with_context(problem)?;
             let recipe = described(&session, maker, source, &model, &hints)?;
             let general = recipe.loaded(session, &first_weights(&recipe.contract))?;
             Ok((recipe, general))
@@ -190,8 +190,7 @@ impl OrtGenerator {
 }
 
 /// The provider's session of the model, for any size; where it takes fixed shapes only, one that describes the model.
-fn first_session(environment: &Environment, maker: &Maker, model: &Model) -> Result<Shared> {
-    maker.provider.check(environment, &maker.config.options())?;
+fn first_session(maker: &Maker, model: &Model) -> Result<Shared> {
     match maker.provider.shapes {
         Shapes::Any => maker.session(model, &Fixed::default()),
         Shapes::Fixed => maker.for_description().session(model, &Fixed::default()),
@@ -209,12 +208,11 @@ fn first_weights(contract: &Contract) -> Vec<f32> {
     contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default()
 }
 
-/// With `precision=auto` the processor decides, which is no secret.
+/// With `precision=auto` the processor decides.
 fn log_int8(recipe: &Recipe) {
     let provider = recipe.provider();
-    if provider.keeps_engines && recipe.maker.config.precision == Precision::Auto && !provider.half_precision {
-        let answer =
-            if provider.takes_int8(Precision::Auto) { "are used" } else { "are not used: the processor has no VNNI" };
+    if let (Some(prefers), Precision::Auto) = (provider.prefers_int8, recipe.maker.config.precision) {
+        let answer = if prefers() { "are used" } else { "are not used: the processor has no VNNI" };
         log::info(&format!("precision=auto on '{}': int8 variants {answer}", provider.name));
     }
 }
