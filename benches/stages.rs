@@ -1,21 +1,21 @@
-//! What the stages of a frame cost, without the generator. `cargo bench --no-default-features`
+//! Time of the stages of a frame, without the generator. `cargo bench --no-default-features`
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gststyletransfer::confidence::{Check, Field};
-use gststyletransfer::flow::Search;
+use gststyletransfer::confidence::disocclusion::DisoccludedArea;
+use gststyletransfer::confidence::{ConfidenceEstimator, MotionField};
 use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::flow::search::Search;
 use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::frame::mix::{Mix, mix};
+use gststyletransfer::temporal::accumulate::Accumulator;
+use gststyletransfer::temporal::blend::Weights;
+use gststyletransfer::temporal::sharpen::Sharpening;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::tensor::egress::{all_finite, to_image};
 use gststyletransfer::tensor::ingest::ingest;
 use gststyletransfer::tensor::layout::Format;
 use gststyletransfer::tensor::placement::Placement;
 use gststyletransfer::upsample::{Guided, Light};
-use gststyletransfer::warp::Warper;
-use gststyletransfer::warp::blend::Weights;
-use gststyletransfer::warp::canvas::Canvas;
-use gststyletransfer::warp::finish::Finish;
 use gststyletransfer::warp::pixel::{Pixel, pixel_of};
 
 const SIZE: (usize, usize) = (640, 360);
@@ -43,31 +43,37 @@ fn temporal(c: &mut Criterion) {
     }
     let mut search = Search::default();
     group.bench_function("motion search", |b| b.iter(|| search.run(&pyramids[1], &pyramids[0]).vectors.len()));
-    let (mut check, mut field) = (Check::default(), Field::default());
+    let (mut estimator, mut field) = (ConfidenceEstimator::default(), MotionField::default());
     let flow = search.run(&pyramids[1], &pyramids[0]).clone();
-    check.run(&pyramids[1], &pyramids[0], &flow, &mut field);
-    group.bench_function("confidence", |b| b.iter(|| check.run(&pyramids[1], &pyramids[0], &flow, &mut field)));
+    estimator.estimate(&pyramids[1], &pyramids[0], &flow, &mut field);
+    group
+        .bench_function("confidence", |b| b.iter(|| estimator.estimate(&pyramids[1], &pyramids[0], &flow, &mut field)));
 
-    let canvas = Canvas { width: SIZE.0, height: SIZE.1, origin: (0, 0), picture: SIZE };
+    let mut area = DisoccludedArea::default();
+    group.bench_function("largest disoccluded area", |b| b.iter(|| area.largest(&field, &pyramids[1])));
+    let mut pyramid = Pyramid::default();
+    group.bench_function("pyramid", |b| b.iter(|| pyramid.take(&image(&frames[1], SIZE), 2)));
+
+    let place = Placement::centered(SIZE, SIZE);
     let area = SIZE.0 * SIZE.1;
     let stylized: Vec<f32> = (0..3 * area).map(|i| f32::from(frames[0][i % area]) / 255.0).collect();
     let history: Vec<Pixel> = frames[0].iter().map(|v| pixel_of([f32::from(*v) / 255.0; 4])).collect();
-    let (mut next, mut warper) = (history.clone(), Warper::default());
+    let (mut next, mut accumulator) = (history.clone(), Accumulator::default());
     let mut planes = [frames[0].clone(), frames[0].clone(), frames[0].clone()];
     let [r, g, b] = &mut planes;
     let mut shown = ImageMut::new([r, g, b], [SIZE.0; 3], image(&frames[0], SIZE).shape()).unwrap();
     let weights = Weights { low: 0.7, high: 0.9 };
-    let how = Finish { shown: 0.5, kept: 0.2, lift: [0.0; 3] };
-    group.bench_function("carry and finish", |b| {
-        b.iter(|| warper.accumulate(canvas, &field, &history, &stylized, (weights, how), (&mut shown, &mut next)))
+    let how = Sharpening { shown: 0.5, history: 0.2, color_offset: [0.0; 3] };
+    group.bench_function("accumulate", |b| {
+        b.iter(|| accumulator.accumulate(place, &field, &history, &stylized, (weights, how), (&mut shown, &mut next)))
     });
     let (mut stabilizer, smoothing) = (Stabilizer::default(), Smoothing { method: Method::Motion, amount: 0.75 });
     let mut turn = 0;
-    group.bench_function("whole", |b| {
+    group.bench_function("stabilizer", |b| {
         b.iter(|| {
             turn += 1;
             stabilizer.observe(&image(&frames[turn % 2], SIZE), smoothing);
-            stabilizer.stabilize(&stylized, canvas, smoothing, &mut shown).unwrap()
+            stabilizer.stabilize(&stylized, place, smoothing, &mut shown).unwrap()
         })
     });
 }
@@ -92,7 +98,7 @@ fn upsampling(c: &mut Criterion) {
 }
 
 fn numbers(c: &mut Criterion) {
-    let mut group = c.benchmark_group("pixels and numbers");
+    let mut group = c.benchmark_group("images and tensors");
     for (name, strength, preserve_color) in [("strength", 0.5, false), ("preserve color", 1.0, true)] {
         let size = (1280, 720);
         let (original, stylized) = (plane(size, 0.0, 0.0), plane(size, 9.0, 5.0));

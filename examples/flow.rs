@@ -1,4 +1,5 @@
-//! The motion search by itself: from two pictures to a Middlebury `.flo` file, to compare with other implementations.
+//! Optical flow between two images as a Middlebury `.flo` file, for comparison with other implementations; prints the
+//! statistics of the confidence.
 //!
 //! `cargo run --release --example flow -- NEW.png OLD.png OUT.flo [--step N] [--rounds N]`
 
@@ -7,23 +8,26 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use gststyletransfer::confidence::disocclusion::DisoccludedArea;
+use gststyletransfer::confidence::{ConfidenceEstimator, MotionField};
+use gststyletransfer::flow::Flow;
 use gststyletransfer::flow::pyramid::Pyramid;
-use gststyletransfer::flow::{Flow, Search};
+use gststyletransfer::flow::search::Search;
 use gststyletransfer::frame::image::{Image, Shape};
 
 #[derive(Parser)]
-#[command(about = "Motion from one picture back to another")]
+#[command(about = "Optical flow from one image back to another")]
 struct Arguments {
-    /// The picture whose pixels move.
+    /// Image that the flow starts from.
     new: PathBuf,
-    /// The picture in which they are looked for.
+    /// Image that the flow points into.
     old: PathBuf,
-    /// File to write, in pixels of the pictures.
+    /// File to write, vectors in pixels of the images.
     out: PathBuf,
     /// The search works at 1/STEP of the size.
     #[arg(long, default_value_t = 4)]
     step: usize,
-    /// Rounds to time; the best is printed.
+    /// Rounds to measure; the shortest time is printed.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
 }
@@ -47,7 +51,7 @@ impl Planes {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let (new, old) = (Planes::open(&arguments.new)?, Planes::open(&arguments.old)?);
-    ensure!(new.1 == old.1, "pictures of different sizes");
+    ensure!(new.1 == old.1, "the images have different sizes");
     let (mut a, mut b, mut search) = (Pyramid::default(), Pyramid::default(), Search::default());
     a.take(&old.image()?, arguments.step);
     let mut best = f64::INFINITY;
@@ -58,11 +62,14 @@ fn main() -> Result<()> {
         best = best.min(started.elapsed().as_secs_f64() * 1e3);
     }
     std::fs::write(&arguments.out, file(search.run(&b, &a), new.1, arguments.step))?;
-    println!("{best:.3} ms");
+    let mut field = MotionField::default();
+    let similarity = ConfidenceEstimator::default().estimate(&b, &a, search.run(&b, &a), &mut field);
+    let area = DisoccludedArea::default().largest(&field, &b);
+    println!("{best:.3} ms, {similarity:?}, largest disoccluded area {area:.5}");
     Ok(())
 }
 
-/// The flow at the pictures' size, linear between its pixels.
+/// The flow at the images' size, interpolated linearly.
 fn file(flow: &Flow, shape: Shape, step: usize) -> Vec<u8> {
     let mut bytes = b"PIEH".to_vec();
     bytes.extend((shape.width as i32).to_le_bytes());

@@ -1,9 +1,9 @@
-//! Changes style and strength while the video plays, by lines typed on the terminal.
+//! Changes style and strength while the video plays, by lines typed in the terminal.
 //!
 //! `cargo run --release --example live_controls -- [--source "LINE"] [--sink "LINE"]`
 //!
-//! `+` and `-` change the strength; `style NAME`, `model FILE`, `smooth 0.5`, `color` (keep the original's colours
-//! or not), `stats` and `quit` do what they say.
+//! `+` and `-` change the strength, `style NAME`, `model FILE` and `smooth 0.5` set the style, the model and the temporal smoothing,
+//! `color` toggles preserve-color, `stats` prints the statistics, `quit` ends.
 
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, channel};
@@ -14,7 +14,7 @@ use clap::Parser;
 use gst::prelude::*;
 
 #[derive(Parser)]
-#[command(about = "Style and strength by the keyboard, while it plays")]
+#[command(about = "Control style and strength from the keyboard")]
 struct Arguments {
     /// Launch line of the source: a camera ("v4l2src"), a file, …
     #[arg(
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         gst::parse::launch(&line)?.downcast::<gst::Pipeline>().map_err(|_| anyhow!("not a pipeline: {line}"))?;
     let element = pipeline.by_name("s").context("the element of the line")?;
     let bus = pipeline.bus().context("a pipeline has a bus")?;
-    // A refusal is told on the bus, which is read below.
+    // A failure is posted on the bus, which is read below.
     let _ = pipeline.set_state(gst::State::Playing);
     let typed = read_lines();
     let outcome = watch(&bus, &element, &typed);
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     outcome
 }
 
-/// Lines from standard input, read on a thread of their own.
+/// Reads lines from standard input on a thread of its own.
 fn read_lines() -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -64,7 +64,7 @@ fn watch(bus: &gst::Bus, element: &gst::Element, typed: &Receiver<String>) -> Re
     loop {
         match typed.recv_timeout(Duration::from_millis(50)) {
             Ok(line) if line.trim() == "quit" => return Ok(()),
-            Ok(line) => obey(element, line.trim()),
+            Ok(line) => apply(element, line.trim()),
             Err(_) => {}
         }
         while let Some(message) = bus.pop() {
@@ -78,7 +78,7 @@ fn watch(bus: &gst::Bus, element: &gst::Element, typed: &Receiver<String>) -> Re
     }
 }
 
-fn obey(element: &gst::Element, line: &str) {
+fn apply(element: &gst::Element, line: &str) {
     let step = |by: f64| (element.property::<f64>("strength") + by).clamp(0.0, 1.0);
     match line.split_once(' ').unwrap_or((line, "")) {
         ("+", _) => element.set_property("strength", step(0.1)),
@@ -94,7 +94,7 @@ fn obey(element: &gst::Element, line: &str) {
         },
         ("color", _) => element.set_property("preserve-color", !element.property::<bool>("preserve-color")),
         ("stats", _) => {}
-        _ => println!("known: + - style NAME, model FILE, smooth 0..1, color, stats, quit"),
+        _ => println!("commands: + - style NAME, model FILE, smooth 0..1, color, stats, quit"),
     }
     println!("strength {:.1}  {}", element.property::<f64>("strength"), element.property::<gst::Structure>("stats"));
 }

@@ -1,10 +1,11 @@
-//! Converts a film: every frame stylized, audio kept as it is.
+//! Stylizes every frame of a video file and copies its audio.
 //!
 //! `cargo run --release --example stylize_file -- INPUT OUTPUT [--set property=value]...`
 //!
-//! OUTPUT ends in .mp4, .mov or .mkv. Every audio stream that the container can hold is copied as it is; other streams
-//! (subtitles, further video) are left out and named. With a terminal
-//! there is a progress bar, without one a line every few seconds. Errors of the pipeline end the program with status 1.
+//! OUTPUT ends in .mp4, .mov or .mkv. Every audio stream that the container can hold is copied as it is; subtitles, further
+//! video, and chapters in a container that holds none are left out, with a line for each. Interlaced films are deinterlaced,
+//! rotated ones turned upright. With a terminal there is a progress bar, without one a line every few seconds. The exit status
+//! is 1 where the film could not be converted, and where frames of it are not stylized: the last line says which.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,11 +16,11 @@ use gst::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(Parser)]
-#[command(about = "Stylize a film, keep its audio")]
+#[command(about = "Stylize a video file, keep its audio")]
 struct Arguments {
-    /// Film to read: anything GStreamer can decode.
+    /// Video file to read, in any format that GStreamer decodes.
     input: PathBuf,
-    /// Film to write: .mp4, .mov or .mkv.
+    /// Video file to write: .mp4, .mov or .mkv.
     output: PathBuf,
     /// Property of the element, for example --set strength=0.7; may be repeated.
     #[arg(long = "set", value_name = "PROPERTY=VALUE")]
@@ -33,11 +34,11 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     gst::init()?;
     gststyletransfer::plugin_register_static()?;
-    let film = Film::open(&arguments)?;
-    film.run(&arguments.output)
+    let conversion = Conversion::open(&arguments)?;
+    conversion.run(&arguments.output)
 }
 
-struct Film {
+struct Conversion {
     pipeline: gst::Pipeline,
     muxer: gst::Element,
     stylizer: gst::Element,
@@ -59,7 +60,7 @@ fn muxer_for(output: &Path) -> Result<&'static str> {
     }
 }
 
-impl Film {
+impl Conversion {
     fn open(arguments: &Arguments) -> Result<Self> {
         let muxer = muxer_for(&arguments.output)?;
         std::fs::File::open(&arguments.input).with_context(|| format!("input '{}'", arguments.input.display()))?;
@@ -83,14 +84,14 @@ impl Film {
         let (weak, into) = (pipeline.downgrade(), muxer.clone());
         parser.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
-            if let Err(problem) = take_stream(&pipeline, pad, &video, &into) {
+            if let Err(problem) = link_stream(&pipeline, pad, &video, &into) {
                 gst::element_error!(pipeline, gst::CoreError::Negotiation, ("{problem:#}"));
             }
         });
         Ok(Self { pipeline, muxer, stylizer })
     }
 
-    /// Decoder to muxer; returns the decoder. Further video streams are left out.
+    /// Links decoder, element, encoder and muxer; returns the decoder. Further video streams are skipped.
     fn video_chain(
         pipeline: &gst::Pipeline,
         stylizer: &gst::Element,
@@ -98,36 +99,44 @@ impl Film {
         quantizer: u32,
     ) -> Result<gst::Element> {
         let decoder = make(pipeline, "decodebin")?;
-        let queue = make(pipeline, "queue")?;
         let before = make(pipeline, "videoconvert")?;
         let after = make(pipeline, "videoconvert")?;
         let encoder = make(pipeline, "x264enc")?;
         encoder.set_property_from_str("pass", "qual");
         encoder.set_property("quantizer", quantizer);
         let parser = make(pipeline, "h264parse")?;
-        gst::Element::link_many([&queue, &before, stylizer, &after, &encoder, &parser, muxer])?;
+        gst::Element::link_many([&before, stylizer, &after, &encoder, &parser, muxer])?;
+        let weak = pipeline.downgrade();
         decoder.connect_pad_added(move |_, pad| {
-            let target = queue.static_pad("sink");
-            if let Some(target) = target.filter(|t| !t.is_linked())
-                && let Err(problem) = pad.link(&target)
+            let (Some(pipeline), Some(target)) = (weak.upgrade(), before.static_pad("sink")) else { return };
+            if !target.is_linked()
+                && let Err(problem) = link_decoded(&pipeline, pad, &before)
             {
-                eprintln!("decoded video cannot be used: {problem}");
+                gst::element_error!(pipeline, gst::CoreError::Negotiation, ("decoded video: {problem:#}"));
             }
         });
         Ok(decoder)
     }
 
     fn run(&self, output: &Path) -> Result<()> {
-        let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.refusal());
+        let started = self.pipeline.set_state(gst::State::Playing).map_err(|_| self.start_error());
         let outcome = started.and_then(|_| self.watch());
         self.pipeline.set_state(gst::State::Null)?;
-        let frames = outcome?;
-        println!("{} frames stylized: {}", frames, output.display());
+        let (frames, missed) = outcome?;
+        match missed.is_empty() {
+            true => println!("{frames} frames stylized: {}", output.display()),
+            false => bail!(
+                "{} of {frames} frames of '{}' are not stylized: {}",
+                missed.len(),
+                output.display(),
+                ranges(&missed)
+            ),
+        }
         Ok(())
     }
 
-    /// Why the pipeline did not start: the first error on the bus.
-    fn refusal(&self) -> anyhow::Error {
+    /// The reason why the pipeline did not start: the first error on the bus.
+    fn start_error(&self) -> anyhow::Error {
         let message = self.pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
         match message.as_ref().map(|m| m.view()) {
             Some(gst::MessageView::Error(error)) => anyhow!("{}", error.error()),
@@ -135,12 +144,13 @@ impl Film {
         }
     }
 
-    /// Shows progress until the end; returns the number of frames.
-    fn watch(&self) -> Result<u64> {
+    /// Shows progress until the end; returns the number of frames, and which are not stylized.
+    fn watch(&self) -> Result<(u64, Vec<u64>)> {
         let bus = self.pipeline.bus().context("a pipeline has a bus")?;
         let bar = ProgressBar::new(100);
         bar.set_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left")?);
         let mut progress = Progress { bar, printed: Instant::now() };
+        let mut missed = Vec::new();
         loop {
             match bus.timed_pop(gst::ClockTime::from_mseconds(200)).as_ref().map(|m| m.view()) {
                 Some(gst::MessageView::Eos(_)) => break,
@@ -149,19 +159,20 @@ impl Film {
                     bail!("{source}: {}", error.error());
                 }
                 Some(gst::MessageView::Warning(warning)) => progress.note(&warning.error().to_string()),
+                Some(gst::MessageView::Element(message)) => missed.extend(passed_through(message)),
                 _ => {}
             }
             progress.show(self.share(), self.frames());
         }
         progress.bar.finish_and_clear();
-        Ok(self.frames())
+        Ok((self.frames(), missed))
     }
 
     fn frames(&self) -> u64 {
         self.stylizer.property::<gst::Structure>("stats").get("frames").unwrap_or_default()
     }
 
-    /// How much is done, 0 to 1; the muxer knows the position best, but answers only once it writes.
+    /// Progress, 0 to 1.
     fn share(&self) -> f64 {
         let position = self.stylizer.static_pad("src").and_then(|p| p.query_position::<gst::ClockTime>());
         let duration = self.stylizer.static_pad("sink").and_then(|p| p.peer_query_duration::<gst::ClockTime>());
@@ -175,31 +186,77 @@ impl Film {
     }
 }
 
-/// Sends a parsed stream where it belongs.
-fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
+/// The frame that a message says is not stylized.
+fn passed_through(message: &gst::message::Element) -> Option<u64> {
+    let structure = message.structure().filter(|s| s.name() == "styletransfer-passthrough")?;
+    structure.get("frame").ok()
+}
+
+/// `3, 7-9` for 3, 7, 8, 9.
+fn ranges(frames: &[u64]) -> String {
+    let starts = |i: &usize| *i == 0 || frames[i - 1] + 1 != frames[*i];
+    let text = |i: usize| {
+        let length = frames[i..].iter().zip(frames[i]..).take_while(|(frame, next)| **frame == *next).count() as u64;
+        if length == 1 { frames[i].to_string() } else { format!("{}-{}", frames[i], frames[i] + length - 1) }
+    };
+    (0..frames.len()).filter(starts).map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Decoded video to the converter, over the elements that it needs: a queue, `deinterlace`, `videoflip`.
+fn link_decoded(pipeline: &gst::Pipeline, pad: &gst::Pad, to: &gst::Element) -> Result<()> {
+    let mut chain = vec![make(pipeline, "queue")?];
+    let caps = pad.current_caps().context("a decoded stream has no caps")?;
+    let mode = caps.structure(0).and_then(|s| s.get::<String>("interlace-mode").ok());
+    if mode.is_some_and(|mode| mode != "progressive") {
+        chain.push(make(pipeline, "deinterlace")?);
+    }
+    if is_rotated(pad) {
+        let flip = make(pipeline, "videoflip")?;
+        flip.set_property_from_str("video-direction", "auto");
+        chain.extend([make(pipeline, "videoconvert")?, flip]);
+    }
+    gst::Element::link_many(chain.iter().chain([to]))?;
+    pad.link(&chain[0].static_pad("sink").context("queue without sink")?)?;
+    chain.iter().try_for_each(|element| element.sync_state_with_parent())?;
+    Ok(())
+}
+
+/// Whether the tags of a stream ask for a turn.
+fn is_rotated(pad: &gst::Pad) -> bool {
+    let tags = (0..).map_while(|i| pad.sticky_event::<gst::event::Tag>(i));
+    let mut orientations =
+        tags.filter_map(|e| e.tag().get::<gst::tags::ImageOrientation>().map(|v| v.get().to_owned()));
+    orientations.any(|orientation| orientation != "rotate-0")
+}
+
+/// Links a parsed stream to the decoder, the muxer or, if it is skipped, a fakesink.
+fn link_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, muxer: &gst::Element) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let kind = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
     let is_video = kind.starts_with("video/") || kind.starts_with("image/");
     let sink = video.static_pad("sink").filter(|sink| is_video && !sink.is_linked());
     if let Some(sink) = sink {
+        if muxer.dynamic_cast_ref::<gst::TocSetter>().is_none() {
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, report_chapters);
+        }
         pad.link(&sink)?;
         return Ok(());
     }
     let queue = make(pipeline, "queue")?;
-    // Sound waits for the slow pictures: let it.
+    // Audio waits for the slower video, so the queue has no limits.
     for limit in ["max-size-buffers", "max-size-bytes"] {
         queue.set_property(limit, 0u32);
     }
     queue.set_property("max-size-time", 0u64);
     pad.link(&queue.static_pad("sink").context("queue without sink")?)?;
-    // Muxers wait for every stream, and subtitles may not come for minutes: they would stop the film.
+    // A muxer waits for every stream, and subtitles may be minutes apart: they would block the pipeline.
     let fits = kind.starts_with("audio/")
         && muxer.compatible_pad(&queue.static_pad("src").context("queue")?, Some(&caps)).is_some();
     if fits && queue.link_filtered(muxer, &caps).is_ok() {
         queue.sync_state_with_parent()?;
         return Ok(());
     }
-    eprintln!("left out: {kind}");
+    eprintln!("left out: {}", named(&kind));
     let sink = make(pipeline, "fakesink")?;
     sink.set_property("async", false);
     queue.link(&sink)?;
@@ -208,7 +265,30 @@ fn take_stream(pipeline: &gst::Pipeline, pad: &gst::Pad, video: &gst::Element, m
     Ok(())
 }
 
-/// A bar on a terminal, else a line now and then.
+/// Says once that a container without a table of contents drops the chapters.
+fn report_chapters(_: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
+    match info.event().map(|event| event.type_()) {
+        Some(gst::EventType::Toc) => {
+            eprintln!("left out: chapters, which .mp4 and .mov do not hold here; .mkv does");
+            gst::PadProbeReturn::Remove
+        }
+        _ => gst::PadProbeReturn::Ok,
+    }
+}
+
+/// What a media type is called.
+fn named(kind: &str) -> String {
+    let name = match kind.split('/').next() {
+        Some("text" | "subpicture" | "subtitle") => "subtitles",
+        Some("application") if kind.contains("ssa") || kind.contains("ass") || kind.contains("teletext") => "subtitles",
+        Some("video" | "image") => "a further video stream",
+        Some("audio") => "an audio stream that this container does not hold",
+        _ => "a stream",
+    };
+    format!("{name} ({kind})")
+}
+
+/// A progress bar in a terminal, otherwise a line every two seconds.
 struct Progress {
     bar: ProgressBar,
     printed: Instant,

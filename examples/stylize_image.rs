@@ -1,4 +1,4 @@
-//! The core without GStreamer: stylizes one picture file.
+//! Stylizes one image file with the core alone, without GStreamer.
 //!
 //! `cargo run --release --no-default-features --features onnx --example stylize_image -- IN.jpg OUT.png [--model FILE]`
 
@@ -15,13 +15,13 @@ use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
 use image::RgbImage;
 
 #[derive(Parser)]
-#[command(about = "Stylize a picture")]
+#[command(about = "Stylize an image file")]
 struct Arguments {
-    /// Picture to read.
+    /// Image file to read.
     input: PathBuf,
-    /// Picture to write.
+    /// Image file to write.
     output: PathBuf,
-    /// ONNX file; without it the embedded style.
+    /// ONNX file; the default is the embedded model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// Share of the stylized frame, 0 to 1.
@@ -62,7 +62,7 @@ fn stylize(stylizer: &mut Stylizer, picture: &RgbImage, strength: f32) -> Result
     RgbImage::from_raw(geometry.output.0 as u32, geometry.output.1 as u32, bytes).context("size of the stylized frame")
 }
 
-/// Red, green and blue plane of the picture at a size.
+/// Red, green and blue plane of the image at a size.
 fn planes(picture: &RgbImage, (width, height): (usize, usize)) -> [Vec<u8>; 3] {
     let scaled = image::imageops::resize(picture, width as u32, height as u32, image::imageops::FilterType::Lanczos3);
     [0, 1, 2].map(|c| scaled.pixels().map(|p| p.0[c]).collect())

@@ -1,12 +1,13 @@
-//! How steady a film becomes: every temporal method on the same stylized frames, in one run.
+//! Temporal stability of every temporal method on the same stylized frames.
 //!
-//! `cargo run --release --example temporal_report -- CLIP [--model FILE] [--size 256x256] [--frames 60]
-//! [--smoothing 0.75] [--plot report.png] [--dump FOLDER]`
+//! `cargo run --release --features test-support --example temporal_report -- CLIP [--model FILE] [--size 256x256]
+//! [--frames 60] [--smoothing 0.75] [--plot report.svg] [--dump FOLDER]`
 //!
-//! E_warp is the warping error of Lai et al. 2018 (its motion is that of the film itself); gain is what a method takes
-//! off the raw stylized frames' error; sharpness is their fine detail that is left; PSNR is to the raw stylized frame; colour drift
-//! is the largest difference of a frame's mean colour; lag is how long the stylized frame takes to follow a step of its own;
-//! e_stab (after Ruder et al. 2018) is the error on a film whose motion is known exactly: the first frame, panned.
+//! E_warp is the warping error of Lai et al. 2018, with the motion of the input video; gain is the share of the raw
+//! stylized frames' error that a method removes; sharpness is the share of their detail that remains; PSNR is relative
+//! to them; colour drift is the largest difference of a frame's mean colour; lag is the number of frames until nine
+//! tenths of a step of the stylized frames are shown; e_stab (after Ruder et al. 2018) is the error on a video whose
+//! motion is known exactly: the first frame, panned.
 //! `--dump` writes all frames as raw RGB for other tools.
 
 use std::path::{Path, PathBuf};
@@ -21,21 +22,24 @@ use gststyletransfer::flow::pyramid::Pyramid;
 use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
-use gststyletransfer::metrics::{Reference, detail, mean_square, psnr};
+use gststyletransfer::metrics::lag::lag;
+use gststyletransfer::metrics::sharpness::{detail, mean_square, psnr};
+use gststyletransfer::metrics::warping_error::Reference;
 use gststyletransfer::model::built_in;
 use gststyletransfer::stylizer::{Controls, Stylizer};
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
-use gststyletransfer::warp::canvas::Canvas;
+use gststyletransfer::tensor::placement::Placement;
+use plotters::prelude::*;
 
 #[derive(Parser)]
-#[command(about = "Measure how steady each temporal method makes a film")]
+#[command(about = "Measure the temporal stability of each temporal method")]
 struct Arguments {
     /// Video file.
     clip: PathBuf,
     /// ONNX file; without it the embedded style.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Size to stylize and measure at.
+    /// Size at which frames are stylized and measured.
     #[arg(long, default_value = "256x256")]
     size: String,
     /// Frames from the beginning.
@@ -44,7 +48,7 @@ struct Arguments {
     /// Property temporal-smoothing.
     #[arg(long, default_value_t = 0.75)]
     smoothing: f32,
-    /// PNG file: the error of each frame; grey the film, red raw, blue average, green motion.
+    /// SVG file: the warping error of every frame, for the input video and each method.
     #[arg(long)]
     plot: Option<PathBuf>,
     /// Folder for the frames as raw RGB.
@@ -52,11 +56,7 @@ struct Arguments {
     dump: Option<PathBuf>,
 }
 
-const METHODS: [(&str, Method, [u8; 3]); 3] = [
-    ("none", Method::None, [200, 30, 30]),
-    ("average", Method::Average, [40, 80, 220]),
-    ("motion", Method::Motion, [20, 150, 60]),
-];
+const METHODS: [(&str, Method); 3] = [("none", Method::None), ("average", Method::Average), ("motion", Method::Motion)];
 
 type Planar = Vec<f32>;
 
@@ -65,22 +65,22 @@ fn main() -> Result<()> {
     gst::init()?;
     let size = arguments.size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     let size: (usize, usize) = size.context("--size: expected WIDTHxHEIGHT")?;
-    let film = read(&arguments.clip, size, arguments.frames)?;
-    ensure!(film.len() > 1, "{}: {} frame(s), at least two are needed", arguments.clip.display(), film.len());
-    let raw = stylize(&arguments, &film, size)?;
-    let references = references(&film, size)?;
-    let own: Vec<Planar> = film.iter().map(|f| f.iter().map(|v| f32::from(*v) / 255.0).collect()).collect();
+    let video = read(&arguments.clip, size, arguments.frames)?;
+    ensure!(video.len() > 1, "{}: {} frame(s), at least two are needed", arguments.clip.display(), video.len());
+    let raw = stylize(&arguments, &video, size)?;
+    let references = references(&video, size)?;
+    let own: Vec<Planar> = video.iter().map(|f| f.iter().map(|v| f32::from(*v) / 255.0).collect()).collect();
     dump(&arguments, "input", &own, size)?;
     let floor = errors(&references, &own);
-    let mut curves = vec![(floor.clone(), [150; 3])];
-    println!("{} frames of {}x{}, smoothing {}", film.len(), size.0, size.1, arguments.smoothing);
+    let mut curves = vec![("input", floor.clone())];
+    println!("{} frames of {}x{}, smoothing {}", video.len(), size.0, size.1, arguments.smoothing);
     println!("method    E_warp    gain  sharpness  PSNR dB  drift /255  lag frames  ms a frame  e_stab");
-    println!("(film)    {:.5}", mean(&floor));
+    println!("(input)   {:.5}", mean(&floor));
     let base = mean(&errors(&references, &raw));
-    let (pan, exact) = pan(&film[0], size);
-    let painted_pan = stylize(&arguments, &pan, size)?;
-    for (name, method, color) in METHODS {
-        let (shown, milliseconds) = stabilize(&film, &raw, size, Smoothing { method, amount: arguments.smoothing })?;
+    let (pan, exact) = pan(&video[0], size);
+    let stylized_pan = stylize(&arguments, &pan, size)?;
+    for (name, method) in METHODS {
+        let (shown, milliseconds) = stabilize(&video, &raw, size, Smoothing { method, amount: arguments.smoothing })?;
         let errors = errors(&references, &shown);
         let sharp = |frames: &[Planar]| frames.iter().map(|f| detail(f, size.0, size.1)).sum::<f32>();
         let squares: f32 = shown.iter().zip(&raw).map(|(a, b)| mean_square(a, b)).sum::<f32>() / raw.len() as f32;
@@ -91,14 +91,14 @@ fn main() -> Result<()> {
             sharp(&shown) / sharp(&raw),
             psnr(squares),
             drift(&shown, &raw) * 255.0,
-            lag(&film[0], size, Smoothing { method, amount: arguments.smoothing })?,
+            step_lag(&video[0], size, Smoothing { method, amount: arguments.smoothing })?,
             mean(&self::errors(
                 &exact,
-                &stabilize(&pan, &painted_pan, size, Smoothing { method, amount: arguments.smoothing })?.0
+                &stabilize(&pan, &stylized_pan, size, Smoothing { method, amount: arguments.smoothing })?.0
             ))
         );
         dump(&arguments, name, &shown, size)?;
-        curves.push((errors, color));
+        curves.push((name, errors));
     }
     if let Some(path) = &arguments.plot {
         plot(path, &curves)?;
@@ -116,8 +116,8 @@ fn read(clip: &Path, (width, height): (usize, usize), frames: usize) -> Result<V
     pipeline.by_name("file").context("no source")?.set_property("location", clip.display().to_string());
     let sink = pipeline.by_name("sink").and_then(|s| s.downcast::<gst_app::AppSink>().ok()).context("no sink")?;
     pipeline.set_state(gst::State::Playing)?;
-    let mut film = Vec::new();
-    while film.len() < frames {
+    let mut video = Vec::new();
+    while video.len() < frames {
         let Ok(sample) = sink.pull_sample() else { break };
         let info = gst_video::VideoInfo::from_caps(sample.caps().context("no caps")?)?;
         let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(sample.buffer().context("no buffer")?, &info)?;
@@ -127,10 +127,10 @@ fn read(clip: &Path, (width, height): (usize, usize), frames: usize) -> Result<V
             let data = frame.plane_data(plane as u32)?;
             (0..height).for_each(|y| planes.extend_from_slice(&data[y * stride..y * stride + width]));
         }
-        film.push(planes);
+        video.push(planes);
     }
     pipeline.set_state(gst::State::Null)?;
-    Ok(film)
+    Ok(video)
 }
 
 fn image(planes: &[u8], (width, height): (usize, usize)) -> Result<Image<'_, u8>> {
@@ -139,7 +139,7 @@ fn image(planes: &[u8], (width, height): (usize, usize)) -> Result<Image<'_, u8>
     Image::new([plane(0), plane(1), plane(2)], [width; 3], Shape { width, height, white: 255 })
 }
 
-fn stylize(arguments: &Arguments, film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Planar>> {
+fn stylize(arguments: &Arguments, video: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Planar>> {
     let source = match &arguments.model {
         Some(file) => ModelSource::File(file.clone()),
         None => ModelSource::Embedded(&built_in::MODELS[0]),
@@ -149,7 +149,7 @@ fn stylize(arguments: &Arguments, film: &[Vec<u8>], size: (usize, usize)) -> Res
     ensure!(geometry.input == size && geometry.output == size, "the model stylizes at {geometry:?}: take that --size");
     let area = size.0 * size.1;
     let mut stylized = Vec::new();
-    for frame in film {
+    for frame in video {
         let mut bytes = [vec![0u8; area], vec![0u8; area], vec![0u8; area]];
         let [r, g, b] = &mut bytes;
         let shape = Shape { width: size.0, height: size.1, white: 255 };
@@ -160,9 +160,9 @@ fn stylize(arguments: &Arguments, film: &[Vec<u8>], size: (usize, usize)) -> Res
     Ok(stylized)
 }
 
-/// The motion of the film from frame to frame; nothing over a cut.
-fn references(film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Option<Reference>>> {
-    let pyramids: Result<Vec<_>> = film
+/// Motion from frame to frame; none across a scene cut.
+fn references(video: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Option<Reference>>> {
+    let pyramids: Result<Vec<_>> = video
         .iter()
         .map(|frame| {
             let mut pyramid = Pyramid::default();
@@ -171,15 +171,15 @@ fn references(film: &[Vec<u8>], size: (usize, usize)) -> Result<Vec<Option<Refer
         })
         .collect();
     let pairs = pyramids?;
-    Ok(pairs.windows(2).map(|p| Some(Reference::between(&p[1], &p[0])).filter(|r| r.seen() > 0.5)).collect())
+    Ok(pairs.windows(2).map(|p| Some(Reference::between(&p[1], &p[0])).filter(|r| r.visible_share() > 0.5)).collect())
 }
 
-/// The picture panned by a fraction of a pixel a frame, and that motion exactly.
+/// An image panned by a fractional step a frame, and its exact motion.
 fn pan(still: &[u8], (width, height): (usize, usize)) -> (Vec<Vec<u8>>, Vec<Option<Reference>>) {
     const FRAMES: usize = 20;
     const STEP: [f32; 2] = [1.7, 0.9];
     let at = |i: usize| (((i % width) as f32, (i / width % height) as f32), i / (width * height));
-    let look = |x: f32, y: f32, channel: usize| {
+    let sample = |x: f32, y: f32, channel: usize| {
         let plane = &still[channel * width * height..(channel + 1) * width * height];
         let (x, y) = (x.min(width as f32 - 1.001), y.min(height as f32 - 1.001));
         let (left, top, fx, fy) = (x as usize, y as usize, x.fract(), y.fract());
@@ -190,7 +190,7 @@ fn pan(still: &[u8], (width, height): (usize, usize)) -> (Vec<Vec<u8>>, Vec<Opti
     let frame = |i: usize| {
         let moved = |p: usize| {
             let ((x, y), channel) = at(p);
-            look(x + i as f32 * STEP[0], y + i as f32 * STEP[1], channel)
+            sample(x + i as f32 * STEP[0], y + i as f32 * STEP[1], channel)
         };
         (0..3 * width * height).map(moved).collect()
     };
@@ -216,38 +216,37 @@ fn mean(errors: &[Option<f32>]) -> f32 {
     errors.iter().flatten().sum::<f32>() / errors.iter().flatten().count().max(1) as f32
 }
 
-fn stabilize(film: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing) -> Result<(Vec<Planar>, f64)> {
-    let canvas = Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size };
+fn stabilize(video: &[Vec<u8>], raw: &[Planar], size: (usize, usize), how: Smoothing) -> Result<(Vec<Planar>, f64)> {
+    let place = Placement::centered(size, size);
     let mut stabilizer = Stabilizer::default();
     let mut shown = Vec::new();
     let started = Instant::now();
-    for (frame, stylized) in film.iter().zip(raw) {
+    for (frame, stylized) in video.iter().zip(raw) {
         stabilizer.observe(&image(frame, size)?, how);
-        shown.push(one(&mut stabilizer, stylized, canvas, how)?);
+        shown.push(one(&mut stabilizer, stylized, place, how)?);
     }
-    Ok((shown, started.elapsed().as_secs_f64() * 1e3 / film.len() as f64))
+    Ok((shown, started.elapsed().as_secs_f64() * 1e3 / video.len() as f64))
 }
 
-/// What is shown of a stylized frame.
-fn one(stabilizer: &mut Stabilizer, stylized: &[f32], canvas: Canvas, how: Smoothing) -> Result<Planar> {
+/// The shown frame of a stylized frame.
+fn one(stabilizer: &mut Stabilizer, stylized: &[f32], place: Placement, how: Smoothing) -> Result<Planar> {
     let mut shown = vec![0.0; stylized.len()];
-    ensure!(stabilizer.stabilize(stylized, canvas, how, &mut ImageMut::of_planar(&mut shown, canvas.picture)?)?);
+    ensure!(stabilizer.stabilize(stylized, place, how, &mut ImageMut::of_planar(&mut shown, place.picture)?)?);
     Ok(shown)
 }
 
-/// Frames of a still film until nine tenths of a step of the stylized frame from 0.3 to 0.7 are shown.
-fn lag(still: &[u8], size: (usize, usize), how: Smoothing) -> Result<usize> {
-    let canvas = Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size };
+/// Lag of a step from 0.3 to 0.7 on a static video; 200 if it is longer.
+fn step_lag(still: &[u8], size: (usize, usize), how: Smoothing) -> Result<usize> {
+    let place = Placement::centered(size, size);
     let mut stabilizer = Stabilizer::default();
+    let mut means = Vec::new();
     for frame in 0..200 {
         let stylized = vec![if frame < 10 { 0.3 } else { 0.7 }; 3 * size.0 * size.1];
         stabilizer.observe(&image(still, size)?, how);
-        let shown = one(&mut stabilizer, &stylized, canvas, how)?;
-        if frame >= 10 && shown.iter().sum::<f32>() / shown.len() as f32 >= 0.66 {
-            return Ok(frame - 10);
-        }
+        let shown = one(&mut stabilizer, &stylized, place, how)?;
+        means.push(shown.iter().sum::<f32>() / shown.len() as f32);
     }
-    Ok(200)
+    Ok(lag(means.into_iter().skip(10), 0.3, 0.7).unwrap_or(200))
 }
 
 fn drift(shown: &[Planar], raw: &[Planar]) -> f32 {
@@ -268,28 +267,27 @@ fn dump(arguments: &Arguments, name: &str, frames: &[Planar], (width, height): (
     std::fs::write(&path, bytes).with_context(|| path.display().to_string())
 }
 
-/// One curve per method over the frames, on a square-root scale from 0 to the largest error.
-fn plot(path: &Path, curves: &[(Vec<Option<f32>>, [u8; 3])]) -> Result<()> {
-    const SIZE: (u32, u32) = (900, 360);
-    let mut canvas = image::RgbImage::from_pixel(SIZE.0, SIZE.1, image::Rgb([255; 3]));
-    let most = curves.iter().flat_map(|(e, _)| e.iter().flatten()).fold(1e-9f32, |m, v| m.max(*v));
-    for (errors, color) in curves {
-        let at = |i: usize, error: f32| {
-            let x = 10.0 + (SIZE.0 - 20) as f32 * i as f32 / errors.len().saturating_sub(1).max(1) as f32;
-            (x, 10.0 + (SIZE.1 - 20) as f32 * (1.0 - (error / most).sqrt()))
-        };
-        for (i, pair) in errors.windows(2).enumerate() {
-            let [Some(a), Some(b)] = pair else { continue };
-            let (from, to) = (at(i, *a), at(i + 1, *b));
-            let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
-            for step in 0..=steps as u32 {
-                let share = step as f32 / steps;
-                let place = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
-                for thick in 0..2 {
-                    canvas.put_pixel(place.0 as u32, place.1 as u32 + thick, image::Rgb(*color));
-                }
-            }
-        }
+/// Warping error of every frame as SVG, one curve for each method, on a square-root scale.
+fn plot(path: &Path, curves: &[(&str, Vec<Option<f32>>)]) -> Result<()> {
+    let frames = curves.iter().map(|(_, errors)| errors.len()).max().unwrap_or_default();
+    let most =
+        curves.iter().flat_map(|(_, errors)| errors.iter().flatten()).fold(1e-9f32, |most, error| most.max(*error));
+    let area = SVGBackend::new(path, (900, 420)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
+        .build_cartesian_2d(0..frames, 0f32..most.sqrt())?;
+    chart.configure_mesh().x_desc("frame").y_desc("square root of the warping error").draw()?;
+    for (index, (name, errors)) in curves.iter().enumerate() {
+        let color = Palette99::pick(index).to_rgba();
+        let points = errors.iter().enumerate().filter_map(|(frame, error)| Some((frame, (*error)?.sqrt())));
+        chart
+            .draw_series([PathElement::new(points.collect::<Vec<_>>(), color)])?
+            .label(*name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color));
     }
-    canvas.save(path).with_context(|| path.display().to_string())
+    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    area.present().with_context(|| path.display().to_string())
 }

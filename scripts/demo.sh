@@ -7,13 +7,19 @@ start=$PWD
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$start/$1" ;; esac; }
 input=$(absolute "${1:-$PWD/assets/big_buck_bunny.mp4}")
 output=$(absolute "${2:-$PWD/target/demo.mp4}")
-[ -r "$input" ] || { echo "INPUT '$input' cannot be read" >&2; exit 1; }
+[ -r "$input" ] || fail "INPUT '$input' cannot be read"
 
-need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}"
+need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}"
 need_rust
 need_onnxruntime
 say "Building"
-cargo build --release --quiet --example stylize_file
+cargo build --release --locked --quiet --example stylize_file
 say "Stylizing $input"
-./target/release/examples/stylize_file "$input" "$output"
+"${CARGO_TARGET_DIR:-target}/release/examples/stylize_file" "$input" "$output"
 say "Done: $output"
+
+# The line to type next, from the folder where this one was typed.
+typed() { printf %q "$(realpath --no-symlinks --relative-to "$start" "$1")"; }
+echo "Next, install the plugin for yourself and see the film in a window:"
+echo
+echo "    $(typed scripts/install.sh) && gst-launch-1.0 filesrc location=$(typed "$input") ! decodebin ! videoconvert ! styletransfer ! videoconvert ! autovideosink"

@@ -16,9 +16,9 @@ say "The core alone: no GStreamer, no ONNX Runtime"
 PKG_CONFIG_LIBDIR=/nonexistent cargo nextest run --no-default-features
 say "Everything"
 export G_DEBUG=fatal-warnings
-cargo nextest run
+cargo nextest run --features test-support
 
 say "The trainer, small: trains, resumes, exports, and runs the result in the element"
-cargo build --quiet
+cargo build --quiet --features test-support
 STYLETRANSFER_PLUGIN_PATH="$PWD/target/debug" PYTHONPATH="$TRAINER_PYTHONPATH" \
     "$TRAINER_PYTHON" -W ignore models/training/tests/test_trainer.py

@@ -1,4 +1,4 @@
-//! The order of the house: imports go one way, files are short, nothing panics on purpose.
+//! Rules of the source tree: one-way imports, length of files and functions, no panics, no unsafe code.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("flow", &["frame"]),
     ("confidence", &["frame", "flow"]),
     ("warp", &["frame", "tensor", "confidence"]),
-    ("metrics", &["frame", "flow", "confidence", "warp"]),
+    ("metrics", &["frame", "tensor", "flow", "confidence"]),
     ("temporal", &["frame", "tensor", "flow", "confidence", "warp", "metrics"]),
     ("upsample", &["frame"]),
-    ("stylizer", &["frame", "tensor", "model", "style", "inference", "confidence", "warp", "temporal"]),
+    ("stylizer", &["frame", "tensor", "model", "style", "inference", "temporal"]),
     ("schedule", &["stylizer"]),
     (
         "element",
@@ -63,7 +63,7 @@ fn code(path: &Path) -> String {
     text[..end].to_owned()
 }
 
-/// `tensor` for src/tensor/ingest.rs.
+/// The module of a file: `tensor` for src/tensor/ingest.rs.
 fn module(path: &Path) -> String {
     let relative = path.strip_prefix(src()).unwrap();
     let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
@@ -75,7 +75,7 @@ fn imports_go_one_way() {
     for path in sources(&src()) {
         let module = module(&path);
         let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
-            assert_eq!(module, "lib", "{path:?} belongs to no layer");
+            assert_eq!(module, "lib", "{path:?} is in no module of the table");
             continue;
         };
         for part in code(&path).split("crate::").skip(1) {
@@ -109,6 +109,46 @@ fn files_are_short_and_say_what_they_are() {
         let generated = path.ends_with("onnx/schema.rs");
         assert!(generated || text.lines().count() <= 500, "{path:?} has {} lines", text.lines().count());
         assert!(text.starts_with("//! "), "{path:?} does not say what it is");
+    }
+}
+
+/// Name and lines of every function, found by rustfmt's indentation: a function ends with a brace in the column where it starts.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let starts = lines.iter().enumerate().filter_map(|(first, line)| {
+        let code = line.trim_start();
+        let (before, after) = code.split_once("fn ")?;
+        let qualifiers = before
+            .split_whitespace()
+            .all(|word| word.starts_with("pub") || ["const", "async", "unsafe", "extern", "\"C\""].contains(&word));
+        let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        (qualifiers && !name.is_empty()).then_some((first, line.len() - code.len(), name))
+    });
+    let length = |(first, indent, name): (usize, usize, String)| {
+        let signature = lines[first..].iter().position(|l| l.ends_with(['{', ';', '}']))?;
+        if !lines[first + signature].ends_with('{') {
+            return Some((name, signature + 1));
+        }
+        let end = format!("{}}}", " ".repeat(indent));
+        let body = lines[first + signature..].iter().position(|l| *l == end)?;
+        Some((name, signature + body + 1))
+    };
+    starts.filter_map(length).collect()
+}
+
+#[test]
+fn functions_are_found_with_their_length() {
+    let text = "impl A {\n    pub fn short() {}\n\n    fn long(\n        a: u8,\n    ) {\n        if a {\n        }\n    }\n}\nfn last();\n";
+    let expected = [("short", 1), ("long", 6), ("last", 1)].map(|(name, lines)| (name.to_owned(), lines));
+    assert_eq!(functions(text), expected);
+}
+
+#[test]
+fn functions_are_short() {
+    for path in sources(&src()) {
+        for (name, lines) in functions(&code(&path)) {
+            assert!(lines <= 60, "{path:?}: {name} has {lines} lines");
+        }
     }
 }
 

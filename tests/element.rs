@@ -170,7 +170,7 @@ fn still_pictures_and_variable_rate_pass() {
 }
 
 #[test]
-fn interlaced_video_is_refused_and_caps_without_a_word_about_it_pass() {
+fn interlaced_video_is_refused_by_name_and_other_caps_pass() {
     let (_folder, model) = negative_model();
     let line = |mode: &str| {
         format!(
@@ -183,10 +183,93 @@ fn interlaced_video_is_refused_and_caps_without_a_word_about_it_pass() {
         let said = launch(&line(mode));
         assert!(said.eos && said.errors.is_empty(), "'{mode}': {said:?}");
     }
-    for mode in ["interleaved", "mixed"] {
-        let error = gst::parse::launch(&line(&format!(",interlace-mode={mode}"))).unwrap_err().to_string();
-        assert!(error.contains("could not link") && error.contains("styletransfer"), "{error}");
+    let said = launch(&line(",interlace-mode=mixed"));
+    assert!(said.eos && said.errors.is_empty(), "mixed caps, progressive frames: {said:?}");
+    let said = launch(&line(",interlace-mode=interleaved"));
+    assert!(said.errors.len() == 1 && said.errors[0].contains("deinterlace"), "{said:?}");
+}
+
+#[test]
+fn an_interlaced_frame_in_mixed_caps_is_refused_with_what_helps() {
+    let (_folder, model) = negative_model();
+    let mut bench = Bench::new(&format!("model-file={model}"), 32, 24);
+    let bus = gst::Bus::new();
+    bench.element().set_bus(Some(&bus));
+    let (mut buffer, info) = rgb_buffer(32, 24, 0);
+    let mut caps = info.to_caps().unwrap();
+    caps.get_mut().unwrap().set("interlace-mode", "mixed");
+    bench.harness.set_src_caps(caps);
+    assert!(bench.harness.push_and_pull(buffer.copy()).is_ok());
+    let flags = gst_video::VideoBufferFlags::INTERLACED;
+    buffer.get_mut().unwrap().set_flags(gst::BufferFlags::from_bits_retain(flags.bits()));
+    assert_eq!(bench.harness.push(buffer), Err(gst::FlowError::Error));
+    let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+    let gst::MessageView::Error(error) = message.view() else { panic!() };
+    assert!(error.error().to_string().contains("deinterlace"), "{}", error.error());
+}
+
+#[test]
+fn caps_are_refused_once_and_without_a_stack_trace() {
+    let (_folder, model) = negative_model();
+    let line = format!(
+        "videotestsrc num-buffers=3 ! video/x-raw,format=I420,width=32,height=24,interlace-mode=interleaved ! \
+         styletransfer name=s model-file={model} ! fakesink"
+    );
+    init();
+    let pipeline = gst::parse::launch(&line).unwrap();
+    let _ = pipeline.set_state(gst::State::Playing);
+    let bus = pipeline.bus().unwrap();
+    let limit = gst::ClockTime::from_seconds(5);
+    let mut own = vec![];
+    while let Some(message) = bus.timed_pop_filtered(limit, &[gst::MessageType::Error]) {
+        let gst::MessageView::Error(error) = message.view() else { panic!() };
+        if message.src().is_some_and(|src| src.name() == "s") {
+            own.push(format!("{} {:?}", error.error(), error.debug()));
+        } else {
+            break;
+        }
     }
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(own.len() == 1 && !own[0].contains("backtrace") && !own[0].contains("Stack"), "{own:?}");
+}
+
+#[test]
+fn other_colorimetry_or_rate_keeps_the_history() {
+    let (_folder, model) = negative_model();
+    let mut bench = Bench::new(&format!("model-file={model} temporal-smoothing=0.75"), 64, 48);
+    let element = bench.element();
+    let stats = |name: &str| element.property::<gst::Structure>("stats").get::<u64>(name).unwrap();
+    let info = rgb_buffer(64, 48, 0).1;
+    (0..3).for_each(|_| drop(bench.frame(0)));
+    for (field, value) in [("framerate", "50/1"), ("pixel-aspect-ratio", "4/3"), ("colorimetry", "bt601")] {
+        let caps = format!("{},{field}=(string){value}", info.to_caps().unwrap());
+        let mut caps = caps.replace("(string)50/1", "50/1").replace("(string)4/3", "4/3").parse::<gst::Caps>().unwrap();
+        caps.make_mut();
+        bench.harness.set_src_caps(caps);
+        (0..3).for_each(|_| drop(bench.frame(0)));
+        assert_eq!(stats("cuts"), 1, "{field}: the history goes on");
+    }
+    let other = gst_video::VideoInfo::builder(gst_video::VideoFormat::Rgb, 32, 48).build().unwrap();
+    bench.harness.set_src_caps(other.to_caps().unwrap());
+    bench.harness.push(gst::Buffer::from_slice(vec![7u8; other.size()])).unwrap();
+    assert_eq!(stats("cuts"), 2, "another size does not");
+}
+
+#[test]
+fn a_fast_format_is_negotiated_where_nobody_asks_for_one() {
+    let (_folder, model) = negative_model();
+    init();
+    let line = format!(
+        "videotestsrc num-buffers=2 ! video/x-raw,width=64,height=48 ! styletransfer name=s model-file={model} ! fakesink"
+    );
+    let pipeline = gst::parse::launch(&line).unwrap();
+    let said = common::run::play_to_pause(&pipeline);
+    let caps = pipeline.downcast_ref::<gst::Bin>().unwrap().by_name("s").unwrap().static_pad("sink").unwrap();
+    let caps = caps.current_caps().unwrap();
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(said.errors.is_empty(), "{said:?}");
+    let format: String = caps.structure(0).unwrap().get("format").unwrap();
+    assert_eq!(format, "I420", "{caps}");
 }
 
 #[test]

@@ -147,6 +147,49 @@ fn alpha_survives_at_any_inference_size() {
     }
 }
 
+/// Noise where nothing is visible: no cut, and what is visible looks as without it.
+#[test]
+fn colours_under_alpha_zero_do_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = common::onnx::identity().save(folder.path(), "identity").display().to_string();
+    let (width, height) = (64usize, 48usize);
+    let visible = |i: usize| (i % width).abs_diff(32).pow(2) + (i / width).abs_diff(24).pow(2) < 15 * 15;
+    for properties in ["", "inference-size=0.5", "inference-size=0.5 inference-interval=2"] {
+        let played = |noise: bool| -> (Vec<Vec<u8>>, u64) {
+            let line = format!("model-file={model} temporal-smoothing=0.75 {properties}");
+            let mut bench = common::frames::Bench::new(&line, width, height);
+            let info = VideoInfo::builder(VideoFormat::Rgba, width as u32, height as u32).build().unwrap();
+            bench.harness.set_src_caps(info.to_caps().unwrap());
+            let frames = (0..8u64).map(|frame| {
+                let pixel = |i: usize| match visible(i) {
+                    true => [(3 * i) as u8, (i / width * 5) as u8, 90, 255],
+                    false if noise => [(i as u64 * (frame + 3) * 7919 % 251) as u8; 3]
+                        .map(|v| v ^ (i % 97) as u8)
+                        .into_iter()
+                        .chain([0])
+                        .collect::<Vec<_>>()
+                        .try_into()
+                        .unwrap(),
+                    false => [20, 30, 40, 0],
+                };
+                let mut buffer = gst::Buffer::from_slice((0..width * height).flat_map(pixel).collect::<Vec<u8>>());
+                buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_mseconds(40 * frame));
+                let shown = bench.harness.push_and_pull(buffer).unwrap().map_readable().unwrap().to_vec();
+                let seen = shown.chunks(4).enumerate().filter(|(i, _)| visible(*i)).flat_map(|(_, p)| p.to_vec());
+                seen.collect()
+            });
+            let frames = frames.collect();
+            (frames, bench.element().property::<gst::Structure>("stats").get("cuts").unwrap())
+        };
+        let ((plain, _), (noisy, cuts)) = (played(false), played(true));
+        assert_eq!(cuts, 1, "{properties}");
+        for (i, (a, b)) in plain.iter().zip(&noisy).enumerate() {
+            let worst = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst <= Some(2), "{properties}, frame {i}: {worst:?}");
+        }
+    }
+}
+
 #[test]
 fn matrix_and_range_are_honoured() {
     init();

@@ -51,6 +51,25 @@ fn every_file_has_a_test() {
     assert_eq!(names, tested, "a launch line without a test");
 }
 
+/// What the README offers first, as it is typed in the project's folder.
+#[test]
+fn first_lines_of_the_readme() {
+    let readme = std::fs::read_to_string(repo("README.md")).unwrap();
+    let section = readme.split("\n## ").find(|section| section.starts_with("Try it")).expect("a section 'Try it'");
+    let lines: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("    gst-launch-1.0 ")).collect();
+    assert!(lines.len() >= 3, "{lines:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for line in lines {
+        let mut line = line.trim_start_matches("-e ").replace("autovideosink", "fakesink");
+        line = line.replace("v4l2src", "videotestsrc is-live=true num-buffers=60");
+        line = line.replace("location=out", &format!("location={}/out", folder.path().display()));
+        for place in ["assets", "models"] {
+            line = line.replace(&format!("={place}/"), &format!("={}/", repo(place).display()));
+        }
+        assert!(painted(&line) >= ENOUGH, "{line}");
+    }
+}
+
 #[test]
 fn webcam() {
     let line = line("webcam").replace("v4l2src device=CAMERA", "videotestsrc is-live=true num-buffers=60");

@@ -1,16 +1,16 @@
 //! What holds for any picture, motion and history: optimised routines against plain ones, and what never may happen.
 
-use gststyletransfer::confidence::Field;
+use gststyletransfer::confidence::MotionField;
 use gststyletransfer::flow::pyramid::Plane;
 use gststyletransfer::frame::image::{Image, ImageMut, Shape};
 use gststyletransfer::stylizer::{Controls, Outcome, Stylizer};
+use gststyletransfer::temporal::accumulate::Accumulator;
+use gststyletransfer::temporal::blend::{INITIAL_WEIGHT, Weights};
+use gststyletransfer::temporal::sharpen::Sharpening;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::tensor::layout::Format;
-use gststyletransfer::warp::blend::Weights;
-use gststyletransfer::warp::canvas::Canvas;
-use gststyletransfer::warp::finish::Finish;
+use gststyletransfer::tensor::placement::Placement;
 use gststyletransfer::warp::pixel::{Pixel, WHITE, pixel_of};
-use gststyletransfer::warp::{FRESH, Warper};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -20,8 +20,8 @@ use copier::Copier;
 
 const SMOOTHING: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
 
-fn whole(width: usize, height: usize) -> Canvas {
-    Canvas { width, height, origin: (0, 0), picture: (width, height) }
+fn whole(width: usize, height: usize) -> Placement {
+    Placement::centered((width, height), (width, height))
 }
 
 /// Bytes of three planes.
@@ -63,13 +63,13 @@ fn plain_sample(history: &[[f32; 4]], (width, height): (usize, usize), x: f32, y
 }
 
 /// The blend of one pixel.
-fn plain_mix(old: [f32; 4], confidence: f32, fresh: [f32; 3], weights: Weights) -> [f32; 4] {
-    let (old, fresh) = (old.map(|v| v.clamp(0.0, 1.0)), fresh.map(|v| v.clamp(0.0, 1.0)));
-    let off = (0..3).map(|i| (old[i] - fresh[i]).abs()).sum::<f32>() / 3.0;
+fn plain_mix(old: [f32; 4], confidence: f32, stylized: [f32; 3], weights: Weights) -> [f32; 4] {
+    let (old, stylized) = (old.map(|v| v.clamp(0.0, 1.0)), stylized.map(|v| v.clamp(0.0, 1.0)));
+    let off = (0..3).map(|i| (old[i] - stylized[i]).abs()).sum::<f32>() / 3.0;
     let flicker = off * off / (off * off + 0.05 * 0.05);
     let share = (confidence * (weights.low + (weights.high - weights.low) * flicker)).min(old[3]);
-    let [r, g, b] = [0, 1, 2].map(|i| fresh[i] + (old[i] - fresh[i]) * share);
-    [r, g, b, FRESH + (1.0 - FRESH) * share]
+    let [r, g, b] = [0, 1, 2].map(|i| stylized[i] + (old[i] - stylized[i]) * share);
+    [r, g, b, INITIAL_WEIGHT + (1.0 - INITIAL_WEIGHT) * share]
 }
 
 /// Shown and kept of one pixel of the blend.
@@ -77,7 +77,7 @@ fn plain_finish(
     blend: &[([f32; 4], f32)],
     (width, height): (usize, usize),
     at: usize,
-    how: Finish,
+    how: Sharpening,
 ) -> ([f32; 3], [f32; 3]) {
     let (x, y, (here, blur)) = (at % width, at / width, blend[at]);
     let near = |i: usize, c: usize| {
@@ -86,9 +86,9 @@ fn plain_finish(
     };
     let tent = [1.0, 2.0, 1.0];
     let fine = |c: usize| here[c] - (0..9).map(|i| tent[i % 3] * tent[i / 3] * near(i, c)).sum::<f32>() / 16.0;
-    let averaged = (here[3] - FRESH).max(0.0) / (1.0 - FRESH);
+    let averaged = (here[3] - INITIAL_WEIGHT).max(0.0) / (1.0 - INITIAL_WEIGHT);
     let sharp = |c: usize| (here[c] + fine(c) * how.shown * averaged / (1.0 + fine(c).abs() / 0.02)).clamp(0.0, 1.0);
-    let keep = |c: usize| (here[c] + fine(c) * how.kept * blur + how.lift[c]).clamp(0.0, 1.0);
+    let keep = |c: usize| (here[c] + fine(c) * how.history * blur + how.color_offset[c]).clamp(0.0, 1.0);
     ([0, 1, 2].map(sharp), [0, 1, 2].map(keep))
 }
 
@@ -97,8 +97,8 @@ proptest! {
 
     /// One motion for all, so that the places are known without interpolating it.
     #[test]
-    fn what_is_shown_and_kept_is_the_plain_one(
-        (width, height, (history, fresh)) in sized(|w, h| {
+    fn accumulation_equals_the_scalar_reference(
+        (width, height, (history, stylized)) in sized(|w, h| {
             (vec([0f32..1.0, 0f32..1.0, 0f32..1.0, 0.6f32..1.0], w * h), vec(-0.1f32..1.1, 3 * w * h))
         }),
         motion in [-6i32..6, -6i32..6],
@@ -107,22 +107,22 @@ proptest! {
         (shown, kept, lift) in (0f32..2.0, 0f32..0.3, -0.02f32..0.02),
     ) {
         let [dx, dy] = [0, 1].map(|i| motion[i] as f32 + phase[i] as f32 / 64.0);
-        let [x, y, trusts] = [dx, dy, confidence].map(|v| vec![v; width * height]);
-        let field = Field { width, height, x, y, confidence: trusts };
-        let (canvas, area) = (whole(width, height), width * height);
-        let how = Finish { shown, kept, lift: [lift; 3] };
+        let [x, y, confidences] = [dx, dy, confidence].map(|v| vec![v; width * height]);
+        let field = MotionField { width, height, x, y, confidence: confidences };
+        let (place, area) = (whole(width, height), width * height);
+        let how = Sharpening { shown, history: kept, color_offset: [lift; 3] };
         let (mut seen, mut next) = (vec![0.0; 3 * area], vec![Pixel::default(); area]);
         // As the history holds it.
         let pixels: Vec<Pixel> = history.iter().map(|values| pixel_of(*values)).collect();
         let weights = Weights { low: 0.7, high: 0.9 };
         let mut into = ImageMut::of_planar(&mut seen, (width, height)).unwrap();
-        Warper::default().accumulate(canvas, &field, &pixels, &fresh, (weights, how), (&mut into, &mut next));
+        Accumulator::default().accumulate(place, &field, &pixels, &stylized, (weights, how), (&mut into, &mut next));
         let blend: Vec<([f32; 4], f32)> = (0..area).map(|at| {
             let (x, y) = ((at % width) as f32 + dx, (at / width) as f32 + dy);
             let inside = x >= 0.0 && y >= 0.0 && x <= (width - 1) as f32 && y <= (height - 1) as f32;
             let old = if inside { plain_sample(&history, (width, height), x, y) } else { [0.0; 4] };
             let blur = [dx, dy].map(|d| d.rem_euclid(1.0)).map(|f| 4.0 * f * (1.0 - f));
-            let new = [0, 1, 2].map(|c| fresh[c * area + at]);
+            let new = [0, 1, 2].map(|c| stylized[c * area + at]);
             let blur = if inside { blur[0].max(blur[1]) } else { 0.0 };
             (plain_mix(old, if inside { confidence } else { 0.0 }, new, weights), blur)
         }).collect();
@@ -134,12 +134,12 @@ proptest! {
                 prop_assert!((seen[c * area + at] - sharp).abs() < 2e-3, "channel {c} of {at} is shown otherwise");
                 prop_assert!((next[at][c] - keep).abs() < 1e-3, "channel {c} of {at} is kept otherwise");
             }
-            prop_assert!((next[at][3] - blend[at].0[3].clamp(0.0, 1.0)).abs() < 1e-3, "the worth of {at}");
+            prop_assert!((next[at][3] - blend[at].0[3].clamp(0.0, 1.0)).abs() < 1e-3, "the weight of {at}");
         }
     }
 
     #[test]
-    fn the_small_luma_is_the_mean_of_its_pixels((width, height, planes) in sized(frame), step in 1usize..5) {
+    fn pyramid_luma_is_the_mean_of_its_pixels((width, height, planes) in sized(frame), step in 1usize..5) {
         let mut plane = Plane::default();
         plane.take(&image(&planes, width, height), step, &mut vec![]);
         prop_assert_eq!((plane.width(), plane.height()), (width / step, height / step));
@@ -153,14 +153,14 @@ proptest! {
 
     /// What stands still and does not flicker is shown as it is.
     #[test]
-    fn equal_frames_and_paintings_stay_as_they_are((width, height, planes) in sized(frame)) {
-        let (mut stabilizer, canvas) = (Stabilizer::default(), whole(width, height));
+    fn equal_frames_stay_unchanged((width, height, planes) in sized(frame)) {
+        let (mut stabilizer, place) = (Stabilizer::default(), whole(width, height));
         let stylized: Vec<f32> = planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect();
         for i in 0..4 {
             stabilizer.observe(&image(&planes, width, height), SMOOTHING);
             let mut shown = vec![9.0; stylized.len()];
             let mut into = ImageMut::of_planar(&mut shown, (width, height)).unwrap();
-            prop_assert!(stabilizer.stabilize(&stylized, canvas, SMOOTHING, &mut into).unwrap());
+            prop_assert!(stabilizer.stabilize(&stylized, place, SMOOTHING, &mut into).unwrap());
             let off = shown.iter().zip(&stylized).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             prop_assert!(off < 0.5 / 255.0, "frame {i} is off by {off}");
         }

@@ -1,14 +1,14 @@
-//! The stabilizer on synthetic films whose motion is known exactly.
+//! The stabilizer on synthetic videos whose motion is known exactly.
 
 use gststyletransfer::confidence::scene_cut::Change;
-use gststyletransfer::flow::Search;
 use gststyletransfer::flow::pyramid::Pyramid;
+use gststyletransfer::flow::search::Search;
 use gststyletransfer::frame::image::{Image, ImageMut, Shape};
-use gststyletransfer::metrics::detail;
+use gststyletransfer::metrics::sharpness::detail;
 use gststyletransfer::temporal::stabilizer::{Method, Smoothing, Stabilizer};
 use gststyletransfer::tensor::ingest::ingest;
 use gststyletransfer::tensor::layout::Format;
-use gststyletransfer::warp::canvas::Canvas;
+use gststyletransfer::tensor::placement::Placement;
 
 const MOTION: Smoothing = Smoothing { method: Method::Motion, amount: 0.75 };
 
@@ -71,21 +71,21 @@ impl Frame {
         self.planes.iter().flatten().map(|v| f32::from(*v) / 255.0).collect()
     }
 
-    fn canvas(&self) -> Canvas {
+    fn place(&self) -> Placement {
         let size = (self.width, self.height);
-        Canvas { width: size.0, height: size.1, origin: (0, 0), picture: size }
+        Placement::centered(size, size)
     }
 }
 
 fn show(stabilizer: &mut Stabilizer, frame: &Frame, stylized: &[f32]) -> Vec<f32> {
     stabilizer.observe(&frame.image(), MOTION);
-    shown(frame.canvas(), |into| stabilizer.stabilize(stylized, frame.canvas(), MOTION, into).unwrap()).unwrap()
+    shown(frame.place(), |into| stabilizer.stabilize(stylized, frame.place(), MOTION, into).unwrap()).unwrap()
 }
 
-/// The picture that `show` shows, planar, if it shows one.
-fn shown(canvas: Canvas, show: impl FnOnce(&mut ImageMut<f32>) -> bool) -> Option<Vec<f32>> {
-    let mut planar = vec![9.0; 3 * canvas.picture.0 * canvas.picture.1];
-    show(&mut ImageMut::of_planar(&mut planar, canvas.picture).unwrap()).then_some(planar)
+/// The frame that `show` writes, planar, if it returns true.
+fn shown(place: Placement, show: impl FnOnce(&mut ImageMut<f32>) -> bool) -> Option<Vec<f32>> {
+    let mut planar = vec![9.0; 3 * place.picture.0 * place.picture.1];
+    show(&mut ImageMut::of_planar(&mut planar, place.picture).unwrap()).then_some(planar)
 }
 
 fn worst(a: &[f32], b: &[f32]) -> f32 {
@@ -96,8 +96,8 @@ fn mean(v: &[f32]) -> f32 {
     v.iter().sum::<f32>() / v.len() as f32
 }
 
-/// Mean distance of the motion found from the true one, away from the edge.
-fn miss(new: &Frame, old: &Frame, step: usize, truth: impl Fn(f32, f32) -> (f32, f32)) -> f32 {
+/// Mean endpoint error of the flow in pixels, away from the border.
+fn endpoint_error(new: &Frame, old: &Frame, step: usize, truth: impl Fn(f32, f32) -> (f32, f32)) -> f32 {
     let (mut a, mut b, mut search) = (Pyramid::default(), Pyramid::default(), Search::default());
     a.take(&new.image(), step);
     b.take(&old.image(), step);
@@ -116,12 +116,12 @@ fn miss(new: &Frame, old: &Frame, step: usize, truth: impl Fn(f32, f32) -> (f32,
 }
 
 #[test]
-fn exact_shifts_zooms_and_turns_are_found_within_a_quarter_pixel() {
+fn translations_zooms_and_rotations_are_estimated_within_a_quarter_pixel() {
     let (width, height) = (192, 144);
     let old = Frame::textured(width, height, 1, |x, y| (x, y));
     let middle = |x: f32, y: f32| (x - 96.0, y - 72.0);
-    type Way = Box<dyn Fn(f32, f32) -> (f32, f32)>;
-    let moves: [Way; 6] = [
+    type MotionFn = Box<dyn Fn(f32, f32) -> (f32, f32)>;
+    let moves: [MotionFn; 6] = [
         Box::new(|_, _| (0.0, 0.0)),
         Box::new(|_, _| (0.5, -0.25)),
         Box::new(|_, _| (-7.3, 4.6)),
@@ -129,27 +129,27 @@ fn exact_shifts_zooms_and_turns_are_found_within_a_quarter_pixel() {
         Box::new(move |x, y| (middle(x, y).0 * 0.04, middle(x, y).1 * 0.04)),
         Box::new(move |x, y| (-middle(x, y).1 * 0.05, middle(x, y).0 * 0.05)),
     ];
-    for (index, way) in moves.iter().enumerate() {
-        let new = Frame::textured(width, height, 1, |x, y| (x + way(x, y).0, y + way(x, y).1));
-        let off = miss(&new, &old, 1, way);
-        assert!(off < 0.25, "motion {index}: {off} px");
+    for (index, motion) in moves.iter().enumerate() {
+        let new = Frame::textured(width, height, 1, |x, y| (x + motion(x, y).0, y + motion(x, y).1));
+        let error = endpoint_error(&new, &old, 1, motion);
+        assert!(error < 0.25, "motion {index}: {error} px");
     }
 }
 
 #[test]
-fn thirty_two_pixels_a_frame_and_another_brightness_are_followed() {
+fn motion_of_32_pixels_with_a_change_of_exposure_is_estimated() {
     let (width, height) = (640, 360);
     let old = Frame::textured(width, height, 4, |x, y| (x, y));
     for (u, v) in [(32.0, 0.0), (-22.0, 23.0)] {
         let new = Frame::new(width, height, |x, y| [4, 5, 6].map(|seed| 0.1 + 0.8 * texture(x + u, y + v, seed)));
-        let off = miss(&new, &old, 2, |_, _| (u, v));
-        assert!(off < 0.5, "({u}, {v}): {off} px");
+        let error = endpoint_error(&new, &old, 2, |_, _| (u, v));
+        assert!(error < 0.5, "({u}, {v}): {error} px");
     }
 }
 
-/// Where there is nothing to hold on to, every patch finds something else; the motion must not jump from one to the next.
+/// In noise every patch finds another match; the flow must be continuous from one patch to the next all the same.
 #[test]
-fn motion_is_continuous_from_patch_to_patch() {
+fn flow_is_continuous_from_patch_to_patch() {
     let mut noise = Noise(6);
     let mut grain = || {
         let values: Vec<f32> = (0..128 * 96).map(|_| 0.5 + 0.06 * (noise.next() - 0.5)).collect();
@@ -163,7 +163,7 @@ fn motion_is_continuous_from_patch_to_patch() {
     for row in flow.vectors.chunks_exact(flow.width) {
         for (x, pair) in row.windows(2).enumerate() {
             let step = (pair[0][0] - pair[1][0]).abs() + (pair[0][1] - pair[1][1]).abs();
-            // Patches begin at every fourth pixel; three of four steps are inside of one.
+            // Patches start at every fourth pixel; three of four steps are inside of one.
             if (x + 1) % 4 == 0 { between += 3.0 * step } else { within += step }
         }
     }
@@ -171,36 +171,36 @@ fn motion_is_continuous_from_patch_to_patch() {
 }
 
 #[test]
-fn static_noise_is_calmed_and_the_mean_stays() {
+fn flicker_of_a_static_scene_is_removed_and_the_mean_stays() {
     let (width, height) = (128, 96);
     let frame = Frame::textured(width, height, 8, |x, y| (x, y));
     let (clean, mut noise) = (frame.planar(), Noise(3));
     let mut stabilizer = Stabilizer::default();
-    let (mut raw, mut stabilize) = (vec![], vec![]);
+    let (mut raw, mut stabilized) = (vec![], vec![]);
     for _ in 0..300 {
-        let mut shaken = |amount: f32| move_by(&clean, amount, &mut noise);
-        let (seen, stylized) = (shaken(0.02), shaken(0.1));
+        let mut noisy = |amount: f32| with_noise(&clean, amount, &mut noise);
+        let (seen, stylized) = (noisy(0.02), noisy(0.1));
         let planes: Vec<Vec<u8>> =
             seen.chunks(width * height).map(|p| p.iter().map(|v| (v * 255.0) as u8).collect()).collect();
         let seen = Frame { width, height, planes: planes.try_into().unwrap() };
         let shown = show(&mut stabilizer, &seen, &stylized);
         raw.push(stylized);
-        stabilize.push(shown);
+        stabilized.push(shown);
     }
     let errors = stabilizer.report().errors;
     assert!(errors.raw > 0.0 && errors.shown < 0.15 * errors.raw, "{errors:?}");
     let energy = |frames: &[Vec<f32>]| -> f32 {
         frames[20..].windows(2).map(|p| p[0].iter().zip(&p[1]).map(|(a, b)| (a - b).powi(2)).sum::<f32>()).sum()
     };
-    let left = energy(&stabilize) / energy(&raw);
+    let left = energy(&stabilized) / energy(&raw);
     assert!(left < 0.1, "{left} of the flicker is left");
-    for (raw, stabilize) in raw.iter().zip(&stabilize).skip(20).step_by(40) {
-        let drift = (mean(raw) - mean(stabilize)).abs() * 255.0;
+    for (raw, stabilized) in raw.iter().zip(&stabilized).skip(20).step_by(40) {
+        let drift = (mean(raw) - mean(stabilized)).abs() * 255.0;
         assert!(drift < 1.0, "the mean is off by {drift}/255");
     }
 }
 
-fn move_by(clean: &[f32], amount: f32, noise: &mut Noise) -> Vec<f32> {
+fn with_noise(clean: &[f32], amount: f32, noise: &mut Noise) -> Vec<f32> {
     clean.iter().map(|v| (v + amount * (noise.next() - 0.5)).clamp(0.0, 1.0)).collect()
 }
 
@@ -230,7 +230,7 @@ fn square(i: usize) -> Frame {
     })
 }
 
-/// A red square, as bright as the background: there is no red in that.
+/// A red square of the background's luma; the background has no red.
 fn red_square(i: usize, speed: usize) -> Frame {
     let at = (20 + speed * i) as f32;
     Frame::new(200, 120, |x, y| {
@@ -242,7 +242,7 @@ fn red_square(i: usize, speed: usize) -> Frame {
     })
 }
 
-/// The largest `ghost(frame, pixel)` of what the square has left two to six frames ago.
+/// The largest `ghost(shown, stylized, pixel)` in the area that the square has uncovered two to six frames ago.
 fn worst_ghost(speed: usize, frame: impl Fn(usize) -> Frame, ghost: impl Fn(&[f32], &[f32], usize) -> f32) -> f32 {
     let mut stabilizer = Stabilizer::default();
     let mut most = 0f32;
@@ -259,19 +259,19 @@ fn worst_ghost(speed: usize, frame: impl Fn(usize) -> Frame, ghost: impl Fn(&[f3
 }
 
 #[test]
-fn what_a_square_uncovers_shows_no_ghost_of_it() {
+fn a_disoccluded_area_shows_no_ghost() {
     for speed in [2, 3, 5, 7] {
         let red = worst_ghost(speed, |i| red_square(i, speed), |shown, _, at| shown[at]);
         assert!(red < 0.04, "{red} of the red square is left, {speed} pixels a frame");
     }
-    // The share of the red of the square (0.75); in this one also background that was dragged along with it.
+    // Share of the square's red (0.75); here background that was propagated with the square counts too.
     let share = |shown: &[f32], stylized: &[f32], at: usize| (shown[at] - stylized[at]) / (0.75 - stylized[at]);
     let grey = worst_ghost(5, square, share);
     assert!(grey < 0.15, "a share of {grey}");
 }
 
 #[test]
-fn what_carried_frames_dragged_along_does_not_outlive_the_next_painting() {
+fn ghosts_of_propagated_frames_end_with_the_next_inference() {
     let mut stabilizer = Stabilizer::default();
     stabilizer.keep_history(true);
     for i in 0..6 {
@@ -279,26 +279,26 @@ fn what_carried_frames_dragged_along_does_not_outlive_the_next_painting() {
     }
     for i in 6..9 {
         stabilizer.observe(&square(i).image(), MOTION);
-        let canvas = square(i).canvas();
-        shown(canvas, |into| stabilizer.propagate(canvas, into)).expect("there is a history");
+        let place = square(i).place();
+        shown(place, |into| stabilizer.propagate(place, into)).expect("there is a history");
     }
     let stylized = square(9).planar();
     let shown = show(&mut stabilizer, &square(9), &stylized);
-    // Uncovered while nothing was stylized: between where the square was and where it is.
+    // Disoccluded since the last inference: between the square's position then and now.
     let disoccluded = (44..76).flat_map(|y| (46..64).map(move |x| y * 200 + x));
     let ghosts: Vec<f32> = disoccluded.map(|at| ((shown[at] - stylized[at]) / (0.75 - stylized[at])).abs()).collect();
     assert!(mean(&ghosts) < 0.08, "a share of {} on average", mean(&ghosts));
 }
 
 #[test]
-fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
+fn a_cut_drops_the_history_and_a_flash_or_a_fade_keeps_it() {
     let scene = |seed: u64, light: f32| {
         Frame::new(160, 120, move |x, y| [seed, seed + 1, seed + 2].map(|s| light * texture(x, y, s)))
     };
     let mut stabilizer = Stabilizer::default();
     let mut noise = Noise(9);
     let mut step = |frame: &Frame| {
-        let stylized = move_by(&frame.planar(), 0.1, &mut noise);
+        let stylized = with_noise(&frame.planar(), 0.1, &mut noise);
         let shown = show(&mut stabilizer, frame, &stylized);
         (stabilizer.report(), worst(&shown, &stylized))
     };
@@ -322,7 +322,7 @@ fn a_cut_shows_the_new_scene_exactly_and_a_flash_or_a_fade_keeps_the_history() {
     assert!(off > 0.0);
 }
 
-/// What is left of the flicker of a moving, noisy stylized frame, as a share of the raw one's.
+/// Remaining flicker of a moving, noisy stylized video, as a share of the raw one's.
 fn flicker_left(lookahead: bool) -> f32 {
     let (width, height) = (128, 96);
     let (mut stabilizer, mut noise) = (Stabilizer::default(), Noise(21));
@@ -331,14 +331,14 @@ fn flicker_left(lookahead: bool) -> f32 {
     let (mut left, mut raw) = (0.0, 0.0);
     for i in 0..40 {
         let (frame, clean) = (frame(i), frame(i).planar());
-        let stylized = move_by(&clean, 0.2, &mut noise);
+        let stylized = with_noise(&clean, 0.2, &mut noise);
         stabilizer.observe(&frame.image(), MOTION);
-        let canvas = frame.canvas();
+        let place = frame.place();
         let show = |into: &mut ImageMut<f32>| match lookahead {
-            false => stabilizer.stabilize(&stylized, canvas, MOTION, into).unwrap(),
-            true => stabilizer.stabilize_delayed(Some(&stylized), canvas, MOTION, into).unwrap(),
+            false => stabilizer.stabilize(&stylized, place, MOTION, into).unwrap(),
+            true => stabilizer.stabilize_delayed(Some(&stylized), place, MOTION, into).unwrap(),
         };
-        let (shown, of) = (shown(canvas, show), i.saturating_sub(usize::from(lookahead)));
+        let (shown, of) = (shown(place, show), i.saturating_sub(usize::from(lookahead)));
         let (Some(shown), true) = (shown, i > 12) else { continue };
         let truth = Frame::textured(width, height, 60, |x, y| (x + of as f32, y)).planar();
         let off = |v: &[f32]| v.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
@@ -349,35 +349,35 @@ fn flicker_left(lookahead: bool) -> f32 {
 }
 
 #[test]
-fn lookahead_takes_off_more_of_the_flicker() {
+fn lookahead_removes_more_flicker() {
     let (without, with) = (flicker_left(false), flicker_left(true));
     assert!(with < 0.97 * without, "{with} instead of {without}");
 }
 
 #[test]
-fn a_frame_without_a_painting_shows_the_history_where_it_has_moved_to() {
+fn a_propagated_frame_is_the_history_moved_along_the_motion() {
     let (width, height) = (160, 120);
     let frame = |i: usize| Frame::textured(width, height, 70, |x, y| (x + 1.5 * i as f32, y - i as f32));
     let mut stabilizer = Stabilizer::default();
     stabilizer.keep_history(true);
-    let canvas = frame(0).canvas();
+    let place = frame(0).place();
     stabilizer.observe(&frame(0).image(), Smoothing::OFF);
-    shown(canvas, |into| stabilizer.stabilize(&frame(0).planar(), canvas, Smoothing::OFF, into).unwrap());
+    shown(place, |into| stabilizer.stabilize(&frame(0).planar(), place, Smoothing::OFF, into).unwrap());
     for i in 1..4 {
         let (now, still) = (frame(i), frame(0).planar());
         stabilizer.observe(&now.image(), Smoothing::OFF);
-        assert!(stabilizer.can_propagate(canvas, false));
-        let shown = shown(canvas, |into| stabilizer.propagate(canvas, into)).unwrap();
+        assert!(stabilizer.can_propagate(place, false));
+        let shown = shown(place, |into| stabilizer.propagate(place, into)).unwrap();
         let off = |v: &[f32]| mean(&v.iter().zip(&now.planar()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
         assert!(off(&shown) < 0.25 * off(&still), "frame {i}: {} instead of {}", off(&shown), off(&still));
     }
     let cut = Frame::textured(width, height, 99, |x, y| (x, y));
     stabilizer.observe(&cut.image(), Smoothing::OFF);
-    assert!(!stabilizer.can_propagate(canvas, false), "a new scene has to be stylized");
+    assert!(!stabilizer.can_propagate(place, false), "a new scene has to be stylized");
 }
 
 #[test]
-fn paintings_of_another_size_go_on_with_the_history() {
+fn another_inference_size_continues_the_history() {
     let scene = |i: usize, shrink: usize| {
         let scale = shrink as f32;
         let place = move |x: f32, y: f32| ((x + 0.5) * scale - 0.5 + 2.0 * i as f32, (y + 0.5) * scale - 0.5);
@@ -386,10 +386,10 @@ fn paintings_of_another_size_go_on_with_the_history() {
     for (before, after) in [(1, 2), (2, 1), (1, 3)] {
         let mut old = Stabilizer::default();
         (0..8).for_each(|i| drop(show(&mut old, &scene(i, before), &scene(i, before).planar())));
-        // Brighter than what was stylized before: what is taken over holds it back.
+        // Brighter than the history, which darkens it if it was taken over.
         let (next, mut new) = (scene(8, after), Stabilizer::default());
         let stylized: Vec<f32> = next.planar().iter().map(|v| (v + 0.1).min(1.0)).collect();
-        new.continue_from(&mut old, (next.width, next.height), next.canvas());
+        new.continue_from(&mut old, (next.width, next.height), next.place());
         let shown = show(&mut new, &next, &stylized);
         assert_eq!(new.report().change, Change::None, "1/{before} to 1/{after}");
         let apart = |a: &[f32], b: &[f32]| mean(&a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
@@ -400,7 +400,7 @@ fn paintings_of_another_size_go_on_with_the_history() {
     }
 }
 
-/// A picture on a transparent ground: a disc that moves, with what lies under alpha 0 chosen by `hidden`.
+/// An opaque disc with a moving texture on a transparent background; `hidden` gives the colours under alpha 0.
 struct Sprite {
     frame: Frame,
     alpha: Vec<u8>,
@@ -426,14 +426,14 @@ impl Sprite {
     }
 }
 
-/// Tensors, reports and shown frames of a sprite; its stylized frame is the generator's input itself.
+/// Changes, confidences and shown frames of sprites; the stylized frame is the input tensor itself.
 fn stabilize_sprite(frames: &[Sprite]) -> Vec<(Change, f32, Vec<f32>)> {
     let mut stabilizer = Stabilizer::default();
     let stabilize = |sprite: &Sprite| {
-        let (canvas, mut tensor) = (sprite.frame.canvas(), vec![0.0; sprite.frame.planar().len()]);
-        ingest(&sprite.image(), &mut tensor, &Format::CANONICAL, &canvas.into()).unwrap();
+        let (place, mut tensor) = (sprite.frame.place(), vec![0.0; sprite.frame.planar().len()]);
+        ingest(&sprite.image(), &mut tensor, &Format::CANONICAL, &place).unwrap();
         stabilizer.observe(&sprite.image(), MOTION);
-        let shown = shown(canvas, |into| stabilizer.stabilize(&tensor, canvas, MOTION, into).unwrap()).unwrap();
+        let shown = shown(place, |into| stabilizer.stabilize(&tensor, place, MOTION, into).unwrap()).unwrap();
         (stabilizer.report().change, stabilizer.report().confidence, shown)
     };
     frames.iter().map(stabilize).collect()
@@ -452,7 +452,7 @@ fn colours_under_alpha_zero_change_neither_motion_nor_confidence_nor_output() {
     }
 }
 
-/// Less than a fifth of the frame is visible: all of that changes.
+/// Less than a fifth of the frame is visible, and all of it changes.
 #[test]
 fn a_cut_within_the_visible_part_is_a_cut() {
     let mut frames: Vec<Sprite> = (0..3).map(|i| Sprite::new(i, 8, || 0)).collect();
@@ -469,4 +469,59 @@ fn frames_in_which_nothing_is_visible_are_no_cut() {
     frames.iter_mut().for_each(|sprite| sprite.alpha.fill(0));
     let reports = stabilize_sprite(&frames);
     assert!(reports[1..].iter().all(|(change, confidence, _)| (*change, *confidence) == (Change::None, 1.0)));
+}
+
+/// A square that moves fast enough to uncover a large area, or a pan that uncovers a strip along the border.
+fn propagated_until_inference(frame: impl Fn(usize) -> Frame, late: bool) -> usize {
+    let (mut stabilizer, place) = (Stabilizer::default(), frame(0).place());
+    stabilizer.keep_history(true);
+    stabilizer.observe(&frame(0).image(), Smoothing::OFF);
+    shown(place, |into| stabilizer.stabilize(&frame(0).planar(), place, Smoothing::OFF, into).unwrap());
+    let mut propagated = 0;
+    while propagated < 12 {
+        stabilizer.observe(&frame(propagated + 1).image(), Smoothing::OFF);
+        if !stabilizer.can_propagate(place, late) {
+            break;
+        }
+        shown(place, |into| stabilizer.propagate(place, into)).unwrap();
+        propagated += 1;
+    }
+    propagated
+}
+
+#[test]
+fn a_large_connected_disoccluded_area_ends_propagation_early() {
+    // 11 pixels a frame uncover 11 x 40 of 200 x 120 pixels: 1.8 % of the frame in one place.
+    let uncovering = |i: usize| red_square(i, 11);
+    let pan = |i: usize| Frame::textured(200, 120, 70, |x, y| (x + 2.0 * i as f32, y));
+    let (square, late, pan) = (
+        propagated_until_inference(uncovering, false),
+        propagated_until_inference(uncovering, true),
+        propagated_until_inference(pan, false),
+    );
+    assert!(square < 2, "{square} frames are propagated over a large uncovered area");
+    assert!(late >= square, "a late frame is propagated no less: {late}");
+    assert!(pan >= 8, "only {pan} frames of a slow pan are propagated");
+}
+
+/// Frames are identified by their order: every one comes out once, one call later, whatever its time.
+#[test]
+fn lookahead_returns_every_frame_once_and_in_order() {
+    let mut stabilizer = Stabilizer::default();
+    stabilizer.look_ahead(true);
+    let frame = |i: usize| Frame::new(32, 24, move |_, _| [0.1 * i as f32; 3]);
+    let (place, mut out) = (frame(0).place(), vec![]);
+    for i in 0..5 {
+        stabilizer.observe(&frame(i).image(), Smoothing::OFF);
+        let stylized = frame(i).planar();
+        let show = |into: &mut ImageMut<f32>| {
+            stabilizer.stabilize_delayed(Some(&stylized), place, Smoothing::OFF, into).unwrap()
+        };
+        out.extend(shown(place, show));
+        assert_eq!(out.len(), i);
+    }
+    out.extend(shown(place, |into| stabilizer.drain(place, Smoothing::OFF, into).unwrap()));
+    let expected: Vec<Vec<f32>> = (0..5).map(|i| frame(i).planar()).collect();
+    assert_eq!(out, expected);
+    assert!(shown(place, |into| stabilizer.drain(place, Smoothing::OFF, into).unwrap()).is_none(), "drained twice");
 }

@@ -1,4 +1,4 @@
-//! Frame by frame at full speed, against the bare session; and the memory of several elements.
+//! Cost: frame times of the element at full speed and of the bare session, and the memory of several elements.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use gststyletransfer::inference::config::{ModelSource, SessionConfig};
 use gststyletransfer::inference::session::OrtGenerator;
 
 use crate::Setup;
-use crate::film::Film;
+use crate::clip::Clip;
 
-/// Medians of milliseconds.
+/// Medians in milliseconds.
 pub struct Cost {
-    name: &'static str,
+    pub name: &'static str,
     pub element: f64,
-    /// As anybody loads the file, and made for the size as the element has it.
+    /// The model as loaded, and specialised for the frame size as in the element.
     sessions: [f64; 2],
     stages: Vec<(&'static str, f64)>,
 }
@@ -26,7 +26,7 @@ impl fmt::Display for Cost {
         let Cost { name, element, sessions: [bare, fitted], .. } = self;
         write!(
             f,
-            "  cost, {name:<20} {element:6.1} ms, bare session {bare:6.1} ms, ratio {:.2}, for the size alone {fitted:6.1} \
+            "  cost, {name:<20} {element:6.1} ms, bare session {bare:6.1} ms, ratio {:.2}, specialised {fitted:6.1} \
              ms, ratio {:.2};",
             element / bare,
             element / fitted
@@ -35,29 +35,29 @@ impl fmt::Display for Cost {
     }
 }
 
-/// Frames that each has in turn: in a stream a frame finds the caches as the one before has left them.
+/// Consecutive frames of each: as in a stream, a frame then finds the caches as the previous one has left them.
 const BLOCK: usize = 10;
 
-/// Until then nothing is measured.
+/// Time before the first measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// The element with smoothing off and on, BGR frames, in turns with the bare session.
-pub fn measure(setup: &Setup, film: &Film, rounds: usize) -> Result<Vec<Cost>> {
+/// Measures the element with smoothing off and on, with BGR frames, alternating with the bare session.
+pub fn measure(setup: &Setup, clip: &Clip, rounds: usize) -> Result<Vec<Cost>> {
     let config = SessionConfig { provider: setup.provider.clone(), ..Default::default() };
     let session = || -> Result<_> {
         let mut session = OrtGenerator::load(&ModelSource::File(setup.model.clone()), &config)?;
-        session.bind(film.size.0, film.size.1)?;
+        session.bind(clip.size.0, clip.size.1)?;
         Ok(session)
     };
     let mut sessions = [(session()?, vec![]), (session()?, vec![])];
     sessions[1].0.fit();
     let mut runs = [("smoothing off", 0.0), ("motion smoothing on", 0.75)]
-        .map(|(name, smoothing)| Ok::<_, anyhow::Error>((name, Driven::new(setup, film, smoothing)?, vec![])));
+        .map(|(name, smoothing)| Ok::<_, anyhow::Error>((name, Driven::new(setup, clip, smoothing)?, vec![])));
     for turn in (0..rounds).step_by(BLOCK) {
         let frames = turn..(turn + BLOCK).min(rounds);
         for run in runs.iter_mut().flatten() {
             for i in frames.clone() {
-                run.2.push(run.1.frame(&film.bgr[film.place(i)])?);
+                run.2.push(run.1.frame(&clip.bgr[clip.index(i)])?);
             }
         }
         for (session, times) in &mut sessions {
@@ -80,7 +80,7 @@ pub fn measure(setup: &Setup, film: &Film, rounds: usize) -> Result<Vec<Cost>> {
     runs.into_iter().map(cost).collect()
 }
 
-/// The element between an appsrc and an appsink that hand over without waiting.
+/// The element between an appsrc and an appsink without a clock.
 struct Driven {
     pipeline: gst::Pipeline,
     element: gst::Element,
@@ -89,10 +89,10 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(setup: &Setup, film: &Film, smoothing: f64) -> Result<Self> {
+    fn new(setup: &Setup, clip: &Clip, smoothing: f64) -> Result<Self> {
         let line = format!(
             "appsrc name=source format=time caps={} ! {} ! appsink name=sink sync=false",
-            film.caps("BGR", 30),
+            clip.caps("BGR", 30),
             setup.line(&format!("governor=off temporal-smoothing={smoothing}"))
         );
         let pipeline = gst::parse::launch(&line)?.downcast::<gst::Pipeline>().ok().context("not a pipeline")?;
@@ -102,15 +102,15 @@ impl Driven {
         let element = named("s")?;
         pipeline.set_state(gst::State::Playing)?;
         let mut driven = Self { pipeline, element, source, sink };
-        // A session for the size alone is made ready beside the first frames.
+        // The specialised session is built while the first frames run.
         let started = Instant::now();
         for i in (0..).take_while(|_| started.elapsed() < WARM_UP) {
-            driven.frame(&film.bgr[film.place(i)])?;
+            driven.frame(&clip.bgr[clip.index(i)])?;
         }
         Ok(driven)
     }
 
-    /// Milliseconds from handing a frame in until it is back.
+    /// Milliseconds from the push of a frame to its pull.
     fn frame(&mut self, frame: &gst::Buffer) -> Result<f64> {
         let mut frame = frame.copy();
         frame.make_mut().set_pts(gst::ClockTime::NONE);
@@ -123,7 +123,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // Nothing is left to do if stopping fails at the end of a measurement.
+        // A failure to stop has no consequence at the end of a measurement.
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
@@ -135,7 +135,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Resident memory with 1, 2 and 4 elements of one model at 640x360.
 pub fn memory(setup: &Setup) -> Result<String> {
-    let mut text = String::from("memory, MiB more than without:");
+    let mut text = String::from("memory in MiB above the process without elements:");
     let before = resident()?;
     let mut pipelines = Vec::new();
     for wanted in [1, 2, 4] {
@@ -158,7 +158,7 @@ pub fn memory(setup: &Setup) -> Result<String> {
     Ok(text)
 }
 
-/// KiB, where the system tells (Linux).
+/// Resident memory in KiB (Linux).
 fn resident() -> Result<i64> {
     let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;

@@ -1,4 +1,4 @@
-//! Others on the same frames and the same model, by the script beside.
+//! Peers: other programs on the same frames and model, by peers.py.
 
 use std::fmt;
 use std::io::Write;
@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::film::Film;
+use crate::clip::Clip;
 
 const SCRIPT: &str = include_str!("peers.py");
 
-/// A peer's median.
+/// Median frame time of a peer.
 pub struct Peer {
-    name: String,
+    pub name: String,
     milliseconds: f64,
 }
 
@@ -29,9 +29,9 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Gives the frames to the script; what it cannot measure it says on standard error.
-pub fn measure(python: &str, model: &Path, film: &Film, rounds: usize) -> Result<Vec<Peer>> {
-    let (width, height) = film.size;
+/// Runs the script on the frames; it reports missing peers on standard error.
+pub fn measure(python: &str, model: &Path, clip: &Clip, rounds: usize) -> Result<Vec<Peer>> {
+    let (width, height) = clip.size;
     let mut script = Command::new(python)
         .args(["-c", SCRIPT])
         .arg(model)
@@ -42,9 +42,9 @@ pub fn measure(python: &str, model: &Path, film: &Film, rounds: usize) -> Result
         .with_context(|| format!("--python: '{python}' cannot be started"))?;
     let mut input = script.stdin.take().context("no input")?;
     let mut stride = Vec::new();
-    for frame in film.bgr.iter().take(8) {
+    for frame in clip.bgr.iter().take(8) {
         let map = frame.map_readable()?;
-        // Rows of GStreamer's frames are filled up to multiples of four bytes.
+        // Rows of GStreamer's frames are padded to multiples of four bytes.
         let full = (3 * width).next_multiple_of(4);
         stride.clear();
         map.chunks(full).take(height).for_each(|row| stride.extend_from_slice(&row[..3 * width]));

@@ -1,33 +1,33 @@
-//! A flash or a fade: the same picture in another light.
+//! Change of exposure between two frames, such as a flash or a fade: a linear fit of the luma.
 //!
-//! Comes in: two small pictures of the same things. Goes out: what makes one as bright as the other.
+//! Input: the previous luma warped along the motion, and the new one. Output: the gain and offset that map the first to the
+//! second, if they explain most of the difference. Pixels count by their alpha.
 
 use fearless_simd::{f32x8, prelude::*};
 
-use crate::flow::pyramid::{Plane, Pyramid};
+use crate::flow::pyramid::Plane;
 use crate::frame::lanes::{LANES, load};
 
-/// What makes a picture as bright as another, and by how much (0..=255) that is brighter.
+/// The linear map from the previous luma to the new one, both relative to mid-grey.
 #[derive(Debug, Clone, Copy)]
-pub struct Light {
-    /// To multiply the difference from mid-grey with.
+pub struct Exposure {
     gain: f32,
-    /// To add then, for an opaque pixel.
+    /// Of an opaque pixel.
     offset: f32,
-    /// Difference of the means.
-    pub brighter: f32,
+    /// Difference of the mean luma, new minus previous, -255..=255.
+    pub brightness_change: f32,
 }
 
-/// Images with alpha are composited over this, so sums around it have nothing of invisible pixels.
+/// Images with alpha are composited over mid-grey, so invisible pixels add nothing to sums relative to it.
 const GREY: f32 = 127.5;
 
-impl Light {
-    const SAME: Light = Light { gain: 1.0, offset: 0.0, brighter: 0.0 };
+impl Exposure {
+    const UNCHANGED: Exposure = Exposure { gain: 1.0, offset: 0.0, brightness_change: 0.0 };
 
-    /// How to make the `warped` picture (of the size of the largest level of `pyramid`, `new`, without padding) as bright as
-    /// that, if it explains much of the difference; else nothing is to be done.
+    /// Least-squares fit from `warped` (as large as `new`, without padding) to `new`; `visible` is the sum of the alpha.
+    /// Unchanged, unless luma correlates and the fit removes more than half of the squared difference.
     #[inline(always)]
-    pub fn between<S: Simd>(simd: S, warped: &[f32], new: &Plane, pyramid: &Pyramid) -> Light {
+    pub fn between<S: Simd>(simd: S, warped: &[f32], new: &Plane, visible: f32) -> Exposure {
         let [mut sum, mut squares, mut warped_sum, mut warped_squares, mut both] = [0f64; 5];
         for (y, line) in warped.chunks_exact(new.width()).enumerate() {
             let (row, none) = (new.row(y), f32x8::splat(simd, 0.0));
@@ -48,7 +48,7 @@ impl Light {
             warped_squares += bb - 2.0 * grey * b + grey * grey * count;
             both += ab - grey * (a + b) + grey * grey * count;
         }
-        let n = f64::from(pyramid.visible()).max(1.0);
+        let n = f64::from(visible).max(1.0);
         let variance = (warped_squares - warped_sum * warped_sum / n).max(1e-3);
         let covariance = both - sum * warped_sum / n;
         let gain = (covariance / variance).clamp(0.25, 4.0);
@@ -56,16 +56,16 @@ impl Light {
         let before = squares - 2.0 * both + warped_squares;
         let own = (squares - sum * sum / n).max(0.0);
         let after = own - 2.0 * gain * covariance + gain * gain * variance;
-        let brighter = (sum - warped_sum) / n;
-        let alike = covariance.max(0.0).powi(2) > 0.5 * variance * own;
-        if alike && after < 0.5 * before && brighter.abs() > 1.0 {
-            Light { gain: gain as f32, offset: offset as f32, brighter: brighter as f32 }
+        let change = (sum - warped_sum) / n;
+        let correlates = covariance.max(0.0).powi(2) > 0.5 * variance * own;
+        if correlates && after < 0.5 * before && change.abs() > 1.0 {
+            Exposure { gain: gain as f32, offset: offset as f32, brightness_change: change as f32 }
         } else {
-            Light::SAME
+            Exposure::UNCHANGED
         }
     }
 
-    /// The `warped` pixels in the new light; `alpha` is theirs.
+    /// `warped` pixels with the given `alpha` at the new exposure.
     #[inline(always)]
     pub fn apply<S: Simd>(self, simd: S, warped: f32x8<S>, alpha: f32x8<S>) -> f32x8<S> {
         let middle = f32x8::splat(simd, GREY - self.gain * GREY);

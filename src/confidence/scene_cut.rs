@@ -1,50 +1,52 @@
-//! What happened between two frames, as far as the history is concerned.
+//! Scene cuts and flashes, decided from the statistics of consecutive frames.
+//!
+//! Input: the similarity of a frame and the previous one. Output: whether the history is used, kept for later, or dropped.
 
-use crate::confidence::Resemblance;
+use crate::confidence::Similarity;
 
-/// What happened.
+/// What changed from one frame to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The scene goes on.
+    /// The scene continues.
     None,
-    /// The same scene in another light: the history stays as it is, the new stylized frame is shown whole.
+    /// The same scene at another exposure for a moment: the new stylized frame is shown unblended, the history is kept.
     Flash,
-    /// Another scene.
+    /// Another scene: the history is dropped.
     Cut,
 }
 
 impl Change {
-    /// What two frames by themselves look like.
-    pub fn of(seen: Resemblance) -> Self {
-        match seen {
-            Resemblance { lost, .. } if lost > LOST_AT_CUT => Change::Cut,
-            Resemblance { brighter, .. } if brighter.abs() > FLASH => Change::Flash,
+    /// The change between two frames, without regard to the frames before.
+    pub fn of(similarity: Similarity) -> Self {
+        match similarity {
+            Similarity { unmatched, .. } if unmatched > UNMATCHED_AT_CUT => Change::Cut,
+            Similarity { brightness_change, .. } if brightness_change.abs() > FLASH => Change::Flash,
             _ => Change::None,
         }
     }
 }
 
-/// More cells than this hardly relied on: another scene.
-const LOST_AT_CUT: f32 = 0.6;
-/// A jump of the mean brightness (0..=255) beyond this is a flash; a fade takes smaller steps.
+/// Share of unmatched cells above which the scene is another one.
+const UNMATCHED_AT_CUT: f32 = 0.6;
+/// Change of the mean luma (0..=255) in one frame above which it is a flash; fades take smaller steps.
 const FLASH: f32 = 14.0;
-/// So many frames in another light are no flash any more, but how the scene looks now.
+/// Frames that a flash lasts at most; after them the exposure counts as changed for good.
 const LONGEST_FLASH: u32 = 3;
 
-/// Tells flashes from lasting changes.
+/// Distinguishes flashes from lasting changes of exposure.
 #[derive(Debug, Default)]
-pub struct Watch {
-    flashing: u32,
+pub struct SceneCutDetector {
+    flash_frames: u32,
 }
 
-impl Watch {
-    /// What happened on the way to a new frame.
-    pub fn judge(&mut self, seen: Resemblance) -> Change {
-        let change = Change::of(seen);
-        self.flashing = if change == Change::Flash { self.flashing + 1 } else { 0 };
+impl SceneCutDetector {
+    /// The change from the previous frame to the next one of the stream.
+    pub fn next(&mut self, similarity: Similarity) -> Change {
+        let change = Change::of(similarity);
+        self.flash_frames = if change == Change::Flash { self.flash_frames + 1 } else { 0 };
         match change {
-            Change::Flash if self.flashing > LONGEST_FLASH => {
-                self.flashing = 0;
+            Change::Flash if self.flash_frames > LONGEST_FLASH => {
+                self.flash_frames = 0;
                 Change::Cut
             }
             change => change,

@@ -240,7 +240,8 @@ impl Engine {
             (to, _) => {
                 if to.is_some() {
                     self.failures.count += 1;
-                    turn.out.passthrough(frames.shown.frame.buffer().pts(), self.failures.count, &reason);
+                    let Numbered { frame, number } = frames.shown;
+                    turn.out.passthrough(number - 1, frame.buffer().pts(), self.failures.count, &reason);
                 }
                 pass_through(turn, frames, to, started)?;
             }

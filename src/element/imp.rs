@@ -155,7 +155,12 @@ impl StyleTransfer {
             self.follow_engine(engine, out);
             anyhow::Ok(live)
         })?;
-        if !live && settings.provider_wait != ProviderWait::Never {
+        let waits = match settings.provider_wait {
+            ProviderWait::Always => true,
+            ProviderWait::Auto => !live,
+            ProviderWait::Never => false,
+        };
+        if waits {
             self.await_provider();
         }
         Ok(())

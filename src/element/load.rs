@@ -11,9 +11,9 @@ use gst_video::VideoInfo;
 
 use super::log::CAT;
 use super::pipeline::{Kept, Pipeline};
-use super::settings::{ProviderWait, Settings};
+use super::settings::Settings;
 use crate::frame::size::InferenceSize;
-use crate::inference::background::{Task, spawn};
+use crate::inference::background::{self, Task};
 use crate::inference::config::ModelSource;
 use crate::inference::providers::Precision;
 use crate::inference::session::OrtGenerator;
@@ -67,7 +67,7 @@ impl Loader {
     pub fn load(&self, settings: &Settings, waits: bool) -> Result<Loaded> {
         settings.check()?;
         let mut config = settings.session_config(self.plugin_folder.clone())?;
-        config.waits = waits || settings.provider_wait == ProviderWait::Always;
+        config.waits = waits;
         let generator = OrtGenerator::load(&settings.source()?, &config)?;
         for guess in &generator.contract().guesses {
             gst::info!(CAT, "{guess}");
@@ -109,12 +109,11 @@ impl Loader {
             drop(stale);
             Ok(loaded)
         };
-        let task = spawn("styletransfer-load", work)?;
-        Ok(Load { target, settings, task })
+        Ok(Load { target, settings, task: background::spawn("styletransfer-load", work)? })
     }
 }
 
-/// A pipeline that is being loaded.
+/// A pipeline that is being loaded. Dropping it abandons it without a wait.
 pub struct Load {
     /// What it is for.
     pub target: Target,

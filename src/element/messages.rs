@@ -42,6 +42,7 @@ const FIELDS: &[(&str, &[(&str, &str)])] = &[
     (
         PASSTHROUGH,
         &[
+            ("frame", "guint64, index of the frame since the start, from 0"),
             ("pts", "guint64, nanoseconds; absent for a frame without a timestamp"),
             ("count", "guint64, frames that were passed through since the start because of failures"),
             ("reason", "string, what failed"),
@@ -85,8 +86,9 @@ impl Outbox {
     }
 
     /// A frame was passed through: the `count`th one.
-    pub fn passthrough(&mut self, pts: Option<gst::ClockTime>, count: u64, reason: &str) {
+    pub fn passthrough(&mut self, frame: u64, pts: Option<gst::ClockTime>, count: u64, reason: &str) {
         let structure = gst::Structure::builder(PASSTHROUGH)
+            .field("frame", frame)
             .field_if_some("pts", pts.map(gst::ClockTime::nseconds))
             .field("count", count)
             .field("reason", reason);
@@ -161,7 +163,7 @@ mod tests {
         let mut out = Outbox::default();
         out.governor(Step::FULL, 1.0);
         out.generator("cpu", "model", (64, 48));
-        out.passthrough(Some(gst::ClockTime::SECOND), 1, "reason");
+        out.passthrough(7, Some(gst::ClockTime::SECOND), 1, "reason");
         for message in &out.0 {
             let Message::Element(structure) = message else { panic!("{message:?}") };
             let (_, fields) = FIELDS.iter().find(|(name, _)| *name == structure.name()).unwrap();

@@ -34,7 +34,6 @@ mod log;
 mod messages;
 mod pipeline;
 mod properties;
-mod provider_wait;
 mod qos;
 mod reload;
 mod settings;

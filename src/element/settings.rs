@@ -222,16 +222,11 @@ impl Settings {
     /// What to run it on.
     ///
     /// # Errors
-    /// A contract override that cannot be read, by property; a cache folder that is none.
+    /// A contract override that cannot be read, by property.
     pub fn session_config(&self, plugin_folder: Option<PathBuf>) -> Result<SessionConfig> {
         let mut overrides = Hints::default();
         for (name, text) in crate::model::metadata::key::ALL.iter().zip(&self.overrides) {
             overrides.set(name, text).context("property")?;
-        }
-        let cache = path(&self.model_cache_dir);
-        if let Some(folder) = &cache {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("property 'model-cache-dir': cannot make folder '{}'", folder.display()))?;
         }
         Ok(SessionConfig {
             provider: self.execution_provider.clone(),
@@ -249,11 +244,11 @@ impl Settings {
                 OptimizationLevel::EnableExtended => GraphOptimizationLevel::Level2,
                 OptimizationLevel::EnableAll => GraphOptimizationLevel::All,
             },
-            cache,
+            cache: path(&self.model_cache_dir),
             plugin_folder,
             overrides,
             style_image: path(&self.style_image),
-            waits: self.provider_wait == ProviderWait::Always,
+            waits: false,
         })
     }
 

@@ -1,38 +1,39 @@
-//! One patch of the motion search: how well it fits at a place between the pixels, and the way to where it fits better.
+//! One patch of the search: its photometric error at a position between pixels, and the gradient descent to a smaller one.
 //!
-//! Comes in: two small pictures. Goes out: where a patch of one is in the other (Kroeger et al. 2016).
+//! Input: a plane of the new frame, a plane of the previous one, candidate vectors. Output: the best vector of the patch. It
+//! is inverse compositional Lucas-Kanade with the mean subtracted (Baker and Matthews 2004; Kroeger et al. 2016,
+//! section 2.1).
 
 use fearless_simd::{f32x8, prelude::*};
 
+use crate::flow::Vector;
 use crate::flow::pyramid::{PAD, Plane, floor};
 use crate::frame::lanes::{LANES, eight};
 
-/// A row of a patch is one vector.
+/// Side of a patch in pixels: a row is one SIMD vector.
 pub const PATCH: usize = LANES;
 const AREA: f32 = (PATCH * PATCH) as f32;
-/// Steps of the descent at most; most patches need four.
+/// Most steps of the descent; most patches need four.
 const ITERATIONS: usize = 12;
-/// A patch that moved farther than this from where its search began has got lost.
-const LOST: f32 = PATCH as f32;
-/// Vectors that differ by less, in pixels, are as good as the same.
-const CLOSE: f32 = 0.06;
-/// Less gradient than this, squared and summed over a patch, is flat: its motion is what is around it.
-const FLAT: f32 = 40.0;
+/// A patch that moves farther than this from its start, in pixels, has diverged.
+const DIVERGED: f32 = PATCH as f32;
+/// Vectors that differ by less than this, in pixels, are equal.
+const CONVERGED: f32 = 0.06;
+/// Added to the diagonal of the Hessian (squared gradient summed over a patch): patches with one straight edge do not slide
+/// along it, and flat ones keep the motion of their neighbours.
+const DAMPING: f32 = 40.0;
 
-/// A vector in pixels, x then y.
-pub type Vector = [f32; 2];
-
-/// Squared length of the difference.
-pub fn square(a: Vector, b: Vector) -> f32 {
+/// Squared Euclidean distance.
+pub fn squared_distance(a: Vector, b: Vector) -> f32 {
     (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)
 }
 
-/// The larger of the differences across and down.
+/// Chebyshev distance: the larger of the horizontal and the vertical difference.
 pub fn distance(a: Vector, b: Vector) -> f32 {
     (a[0] - b[0]).abs().max((a[1] - b[1]).abs())
 }
 
-/// A patch of the new picture, ready to be searched.
+/// A patch of the new frame with its gradients and inverse Hessian.
 pub struct Template {
     x: f32,
     y: f32,
@@ -43,13 +44,13 @@ pub struct Template {
     inverse: [f32; 3],
 }
 
-/// How a patch fits at a place: what is left when the means are taken off, and the step that would mend it.
+/// A patch at a position: the squared error with the mean subtracted, and the Gauss-Newton step.
 struct Fit {
     error: f32,
     step: Vector,
 }
 
-/// A patch-sized window at a place between the pixels.
+/// A patch-sized window at a position between pixels, sampled bilinearly.
 pub struct Window {
     x: isize,
     y: isize,
@@ -58,7 +59,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// At column `x` and row `y`; not farther outside than the padding reaches.
+    /// At column `x` and row `y`, clamped to the padding.
     #[inline(always)]
     pub fn at(plane: &Plane, x: f32, y: f32) -> Self {
         let limit = |v: f32, side: usize| v.clamp(1.0 - PAD as f32, (side + PAD - PATCH) as f32 - 2.0);
@@ -67,7 +68,7 @@ impl Window {
         Self { x: left as isize, y: top as isize, across: x - left as f32, down: y - top as f32 }
     }
 
-    /// Gives `each` of its rows.
+    /// Calls `each` with the index and the pixels of every row.
     #[inline(always)]
     pub fn rows<S: Simd>(&self, simd: S, plane: &Plane, mut each: impl FnMut(usize, f32x8<S>)) {
         let mut above = self.line(simd, plane, 0);
@@ -78,7 +79,7 @@ impl Window {
         }
     }
 
-    /// Between the columns of a row of pixels.
+    /// A row of pixels, interpolated horizontally.
     #[inline(always)]
     fn line<S: Simd>(&self, simd: S, plane: &Plane, row: usize) -> f32x8<S> {
         let run: &[f32; PATCH + 1] = plane.run(self.x, self.y + row as isize);
@@ -86,14 +87,14 @@ impl Window {
     }
 }
 
-/// Eight of a few more.
+/// Eight pixels from index `from` on.
 #[inline(always)]
 fn part<S: Simd>(simd: S, run: &[f32], from: usize) -> f32x8<S> {
     f32x8::from_slice(simd, &run[from..from + LANES])
 }
 
 impl Template {
-    /// The patch from column `x` and row `y` on.
+    /// The patch whose first pixel is at column `x` and row `y`.
     #[inline(always)]
     pub fn cut<S: Simd>(simd: S, plane: &Plane, x: usize, y: usize) -> Self {
         let zero = [[0.0; PATCH]; PATCH];
@@ -119,7 +120,7 @@ impl Template {
         let (sx, sy) = (sx.reduce_sum(), sy.reduce_sum());
         let (xx, xy, yy) = (xx.reduce_sum(), xy.reduce_sum(), yy.reduce_sum());
         let (xx, xy, yy) = (xx - sx * sx / AREA, xy - sx * sy / AREA, yy - sy * sy / AREA);
-        Self { x: x as f32, y: y as f32, pixels, dx, dy, sums: [sx, sy], inverse: inverse(xx, xy, yy) }
+        Self { x: x as f32, y: y as f32, pixels, dx, dy, sums: [sx, sy], inverse: damped_inverse(xx, xy, yy) }
     }
 
     #[inline(always)]
@@ -132,11 +133,11 @@ impl Template {
             old,
             #[inline(always)]
             |row, there| {
-                let off = there - eight(simd, &self.pixels[row]);
-                bx = off.mul_add(eight(simd, &self.dx[row]), bx);
-                by = off.mul_add(eight(simd, &self.dy[row]), by);
-                sum += off;
-                squares = off.mul_add(off, squares);
+                let error = there - eight(simd, &self.pixels[row]);
+                bx = error.mul_add(eight(simd, &self.dx[row]), bx);
+                by = error.mul_add(eight(simd, &self.dy[row]), by);
+                sum += error;
+                squares = error.mul_add(error, squares);
             },
         );
         let (sum, squares) = (sum.reduce_sum(), squares.reduce_sum());
@@ -146,13 +147,13 @@ impl Template {
         Fit { error: squares - sum * sum / AREA, step: [a * bx + b * by, b * bx + c * by] }
     }
 
-    /// The best of the candidates, improved by descent.
+    /// The best of the candidates, refined by descent; zero motion if the first candidate is missing.
     #[inline(always)]
     pub fn search<S: Simd>(&self, simd: S, old: &Plane, candidates: [Option<Vector>; 3]) -> Vector {
         let [Some(mut best), ..] = candidates else { return [0.0; 2] };
         let mut fit = self.fit(simd, old, best);
         for other in candidates[1..].iter().flatten() {
-            if distance(*other, best) > CLOSE {
+            if distance(*other, best) > CONVERGED {
                 let rival = self.fit(simd, old, *other);
                 if rival.error < fit.error {
                     (best, fit) = (*other, rival);
@@ -162,10 +163,10 @@ impl Template {
         let start = best;
         for _ in 0..ITERATIONS {
             let next = [best[0] - fit.step[0], best[1] - fit.step[1]];
-            if distance(next, start) > LOST {
+            if distance(next, start) > DIVERGED {
                 return start;
             }
-            if distance(next, best) < CLOSE {
+            if distance(next, best) < CONVERGED {
                 return next;
             }
             let moved = self.fit(simd, old, next);
@@ -178,10 +179,9 @@ impl Template {
     }
 }
 
-/// Inverse of the symmetric matrix; nothing for a patch in which there is nothing to hold on to.
-fn inverse(xx: f32, xy: f32, yy: f32) -> [f32; 3] {
-    // A little on the diagonal keeps patches with one straight edge from sliding along it.
-    let (xx, yy) = (xx + FLAT, yy + FLAT);
+/// Inverse of the damped symmetric Hessian: its elements xx, xy and yy.
+fn damped_inverse(xx: f32, xy: f32, yy: f32) -> [f32; 3] {
+    let (xx, yy) = (xx + DAMPING, yy + DAMPING);
     let determinant = xx * yy - xy * xy;
     [yy / determinant, -xy / determinant, xx / determinant]
 }

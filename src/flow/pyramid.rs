@@ -1,22 +1,24 @@
-//! Grey pictures for the motion search, and their pyramid.
+//! Image pyramid of a frame: luma at several sizes, chroma and alpha at reduced size.
 //!
-//! Comes in: the frame as planar RGB. Goes out: its luma at reduced size, 0..=255, halved again and again.
+//! Input: the frame as planar RGB, with or without alpha. Output: its luma at 1/step of the size (0..=255) and its halvings
+//! for the search, chroma and alpha for the confidence. Planes are padded, so that patches and samples may reach beyond
+//! the border.
 
 use fearless_simd::{dispatch, f32x8, i32x8, prelude::*, u32x8};
 
 use crate::frame::image::{Image, Sample};
 use crate::frame::lanes::{LANES, columns, level, store};
 
-/// Pixels around a plane that repeat its edge, so that a patch may look beyond.
+/// Pixels of padding on each side of a plane; they repeat the border.
 pub const PAD: usize = 12;
 
-/// Rounded down, for numbers from -[`PAD`] on. Without SSE 4.1 the standard one is a call.
+/// Rounds down values >= -[`PAD`]; [`f32::floor`] is a function call on processors without SSE 4.1.
 #[inline(always)]
 pub fn floor(v: f32) -> i32 {
     (v + PAD as f32) as i32 - PAD as i32
 }
 
-/// A grey picture with its edge repeated around it.
+/// A plane of values with padding that repeats its border.
 #[derive(Debug, Clone, Default)]
 pub struct Plane {
     width: usize,
@@ -25,7 +27,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Gives it a size; the memory is kept.
+    /// Sets the size; memory is reused, values are not cleared.
     pub fn resize(&mut self, width: usize, height: usize) {
         (self.width, self.height) = (width, height);
         self.data.resize((width + 2 * PAD) * (height + 2 * PAD), 0.0);
@@ -45,8 +47,7 @@ impl Plane {
         self.width + 2 * PAD
     }
 
-    /// `N` pixels from column `x` of row `y` on, both counted from the picture's first pixel and at most [`PAD`]
-    /// outside of it.
+    /// `N` pixels from column `x` of row `y` on; both may lie up to [`PAD`] outside the plane.
     #[inline(always)]
     pub fn run<const N: usize>(&self, x: isize, y: isize) -> &[f32; N] {
         let start = (y + PAD as isize) as usize * self.stride() + (x + PAD as isize) as usize;
@@ -54,9 +55,9 @@ impl Plane {
         run.unwrap_or(&[0.0; N])
     }
 
-    /// Eight places between the pixels; beyond the edge it goes on for ever.
+    /// Prepares sampling at eight positions, clamped to the padding.
     #[inline(always)]
-    pub fn spots<S: Simd>(&self, simd: S, x: f32x8<S>, y: f32x8<S>) -> Spots<S> {
+    pub fn positions<S: Simd>(&self, simd: S, x: f32x8<S>, y: f32x8<S>) -> Positions<S> {
         let low = f32x8::splat(simd, 2.0);
         let high = |side: usize| (side + 2 * PAD - 3) as f32;
         // Counted from the padding's first pixel.
@@ -64,25 +65,25 @@ impl Plane {
             ((x + PAD as f32).max(low).min(high(self.width)), (y + PAD as f32).max(low).min(high(self.height)));
         let (left, top) = (x.to_int::<i32x8<S>>(), y.to_int::<i32x8<S>>());
         let first = (top * self.stride() as i32 + left).bitcast::<u32x8<S>>().to_array();
-        Spots { first, across: x - left.to_float::<f32x8<S>>(), down: y - top.to_float::<f32x8<S>>() }
+        Positions { first, across: x - left.to_float::<f32x8<S>>(), down: y - top.to_float::<f32x8<S>>() }
     }
 
-    /// The picture at the spots (linear).
+    /// Samples eight positions bilinearly.
     #[inline(always)]
-    pub fn at<S: Simd>(&self, simd: S, spots: &Spots<S>) -> f32x8<S> {
-        let [a, b, c, d, e, f, g, h] = spots.first;
-        let (a, b, c, d) = (self.square(a), self.square(b), self.square(c), self.square(d));
-        let (e, f, g, h) = (self.square(e), self.square(f), self.square(g), self.square(h));
+    pub fn sample<S: Simd>(&self, simd: S, positions: &Positions<S>) -> f32x8<S> {
+        let [a, b, c, d, e, f, g, h] = positions.first;
+        let (a, b, c, d) = (self.quad(a), self.quad(b), self.quad(c), self.quad(d));
+        let (e, f, g, h) = (self.quad(e), self.quad(f), self.quad(g), self.quad(h));
         let corner = |i: usize| f32x8::load_array(simd, [a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]]);
         let (left, right, below, below_right) = (corner(0), corner(1), corner(2), corner(3));
-        let above = (right - left).mul_add(spots.across, left);
-        let below = (below_right - below).mul_add(spots.across, below);
-        (below - above).mul_add(spots.down, above)
+        let above = (right - left).mul_add(positions.across, left);
+        let below = (below_right - below).mul_add(positions.across, below);
+        (below - above).mul_add(positions.down, above)
     }
 
-    /// A pixel, the one to the right of it, and those below.
+    /// A pixel, the one to the right, and the two below.
     #[inline(always)]
-    fn square(&self, first: u32) -> [f32; 4] {
+    fn quad(&self, first: u32) -> [f32; 4] {
         let first = first as usize;
         match (self.data.get(first..first + 2), self.data.get(first + self.stride()..first + self.stride() + 2)) {
             (Some(&[a, b]), Some(&[c, d])) => [a, b, c, d],
@@ -102,7 +103,7 @@ impl Plane {
         &mut self.data[start..start + self.width]
     }
 
-    /// The picture of `other` at another size (linear).
+    /// Resizes `other` bilinearly.
     fn take_resized(&mut self, other: &Plane, (width, height): (usize, usize)) {
         self.resize(width, height);
         let (across, down) = (other.width as f32 / width as f32, other.height as f32 / height as f32);
@@ -111,15 +112,15 @@ impl Plane {
                 let from = f32x8::splat(simd, (y as f32 + 0.5) * down - 0.5);
                 for x in (0..width).step_by(LANES) {
                     let columns = (columns(simd, x) + 0.5) * across - 0.5;
-                    let spots = other.spots(simd, columns, from);
-                    store(other.at(simd, &spots), self.row_mut(y), x);
+                    let positions = other.positions(simd, columns, from);
+                    store(other.sample(simd, &positions), self.row_mut(y), x);
                 }
             }
         });
         self.pad();
     }
 
-    /// Repeats the edge into the padding.
+    /// Fills the padding.
     fn pad(&mut self) {
         let (stride, width) = (self.stride(), self.width);
         for row in self.data.chunks_exact_mut(stride).skip(PAD).take(self.height) {
@@ -134,13 +135,13 @@ impl Plane {
         }
     }
 
-    /// The luma (ITU-R BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not fill a
-    /// step are left out. An image with alpha is composited over mid-grey. `sums` is scratch.
+    /// The luma (ITU-R BT.601) of `image`, each pixel the mean of `step` x `step` of it. Rows and columns that do not
+    /// fill a step are ignored. An image with alpha is composited over mid-grey. `sums` is scratch.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize, sums: &mut Vec<f32>) {
         dispatch!(level(), _simd => self.shrink(image, [0.299, 0.587, 0.114], (step, 1), sums));
     }
 
-    /// The channels of `image` by their `weights`, each pixel the mean over `step` columns and every `every`th of as many
+    /// The weighted sum of the channels of `image`, each pixel the mean over `step` columns and every `every`th of `step`
     /// rows.
     #[inline(always)]
     fn shrink<S: Sample>(
@@ -201,13 +202,13 @@ impl Plane {
         true
     }
 
-    /// One row of one value.
+    /// Becomes one row of one value.
     fn fill(&mut self, width: usize, value: f32) {
         self.resize(width, 1);
         self.data.fill(value);
     }
 
-    /// Half the size of `larger`, by the mean of 2 x 2.
+    /// Halves `larger`: each pixel is the mean of 2 x 2.
     fn take_half(&mut self, larger: &Plane) {
         self.resize(larger.width / 2, larger.height / 2);
         for y in 0..self.height {
@@ -231,7 +232,7 @@ fn reduce(row: &mut [f32], sums: &[f32], step: usize, scale: f32) {
     }
 }
 
-/// Sums of `N`, scaled.
+/// Sums of `N` values, scaled.
 #[inline(always)]
 fn means<const N: usize>(row: &mut [f32], sums: &[f32], scale: f32) {
     for (pixel, sums) in row.iter_mut().zip(sums.as_chunks::<N>().0) {
@@ -243,54 +244,54 @@ fn means<const N: usize>(row: &mut [f32], sums: &[f32], scale: f32) {
     }
 }
 
-/// Eight places between the pixels of planes of one size.
+/// Eight positions between the pixels of planes of one size.
 #[derive(Debug, Clone, Copy)]
-pub struct Spots<S: Simd> {
+pub struct Positions<S: Simd> {
     first: [u32; LANES],
     across: f32x8<S>,
     down: f32x8<S>,
 }
 
-/// A picture at several sizes, the largest first.
+/// A frame at several sizes, the largest first.
 #[derive(Debug, Clone, Default)]
 pub struct Pyramid {
     levels: Vec<Plane>,
-    tints: [Plane; 2],
-    /// Of the largest level; a single row of ones without an alpha plane.
+    chroma: [Plane; 2],
+    /// Alpha of the largest level; a single row of ones without an alpha plane.
     alpha: Plane,
     has_alpha: bool,
     visible: f32,
     sums: Vec<f32>,
 }
 
-/// Cells of the largest level along a side of a pixel of the tints.
-pub const TINT: usize = 2;
+/// Pixels of the largest level along a side of a chroma pixel.
+pub const CHROMA_STEP: usize = 2;
 
-/// The shorter side of the smallest level is at least this.
+/// Least shorter side of a level, in pixels.
 const SMALLEST: usize = 14;
 
 impl Pyramid {
-    /// Takes the luma of a frame at 1/`step` of its size and halves it while something is left to see.
+    /// Builds the pyramid of a frame: luma at 1/`step` of its size, halved down to a shorter side of 14 pixels.
     pub fn take<S: Sample>(&mut self, image: &Image<S>, step: usize) {
         let shape = image.shape();
         self.make_room(shape.width.min(shape.height) / step);
         self.levels[0].take(image, step, &mut self.sums);
-        for (tint, weights) in self.tints.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
-            // Every other row tells enough.
-            dispatch!(level(), _simd => tint.shrink(image, weights, (TINT * step, 2), &mut self.sums));
+        for (plane, weights) in self.chroma.iter_mut().zip([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]) {
+            // Chroma needs only every second row.
+            dispatch!(level(), _simd => plane.shrink(image, weights, (CHROMA_STEP * step, 2), &mut self.sums));
         }
         self.has_alpha = dispatch!(level(), _simd => self.alpha.take_alpha(image, step, &mut self.sums));
         self.finish();
     }
 
-    /// Takes `other`, made of the same frame at another size, as if of the frame at `size`.
+    /// Rebuilds `other`, of the same frame at another size, as of the frame at `size`.
     pub fn take_resized(&mut self, other: &Pyramid, size: (usize, usize), step: usize) {
         let at = |step: usize| ((size.0 / step).max(1), (size.1 / step).max(1));
         self.make_room(size.0.min(size.1) / step);
         let Some(largest) = other.levels.first() else { return };
         self.levels[0].take_resized(largest, at(step));
-        for (tint, other) in self.tints.iter_mut().zip(&other.tints) {
-            tint.take_resized(other, at(TINT * step));
+        for (plane, other) in self.chroma.iter_mut().zip(&other.chroma) {
+            plane.take_resized(other, at(CHROMA_STEP * step));
         }
         self.has_alpha = other.has_alpha;
         match other.has_alpha {
@@ -305,6 +306,7 @@ impl Pyramid {
         self.levels.resize_with(count, Plane::default);
     }
 
+    /// Sums the alpha and builds the smaller levels.
     fn finish(&mut self) {
         let Plane { width, height, .. } = self.levels[0];
         self.visible = match self.has_alpha {
@@ -317,18 +319,18 @@ impl Pyramid {
         }
     }
 
-    /// How red and how blue it is (over green, -255..=255), at 1/[`TINT`] of the largest level's size.
-    pub fn tints(&self) -> &[Plane; 2] {
-        &self.tints
+    /// Red minus green and blue minus green, -255..=255, at 1/[`CHROMA_STEP`] of the largest level's size.
+    pub fn chroma(&self) -> &[Plane; 2] {
+        &self.chroma
     }
 
-    /// Alpha of row `y` of the largest level, 0..=1: how much its pixels count.
+    /// Alpha of row `y` of the largest level, 0..=1; ones without an alpha plane.
     #[inline(always)]
     pub fn alpha_row(&self, y: usize) -> &[f32] {
         self.alpha.row(if self.has_alpha { y } else { 0 })
     }
 
-    /// Sum of the alpha of the largest level: its area in pixels, as far as it is visible.
+    /// Sum of the alpha of the largest level: the visible area in pixels.
     pub fn visible(&self) -> f32 {
         self.visible
     }

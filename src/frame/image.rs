@@ -1,19 +1,20 @@
-//! Planar RGB images as borrowed views: what the element hands to the core and takes back.
+//! Planar RGB images as borrowed views.
 //!
-//! Comes in: three planes (red, green, blue) of 8 or 16 bit samples, each with its own stride. Goes out: rows.
-//! Nothing is copied; every constructor checks that the planes are large enough, so that rows cannot run over.
+//! Input: three planes (red, green, blue) of 8 bit, 16 bit or float samples, each with its own stride, and an optional
+//! alpha plane. Output: rows. Nothing is copied; constructors check that the planes are large enough for every row.
 
 use anyhow::{Result, ensure};
 
-/// A sample of a plane: `u8`, `u16` for everything deeper than 8 bits, or `f32` with a white of 1.
+/// A sample of a plane: `u8`, `u16` for depths above 8 bits, or `f32` with a white level of 1.
 pub trait Sample: Copy + Send + Sync + Default + PartialEq + std::fmt::Debug + 'static {
-    /// The sample as a number, 0 ..= white.
+    /// The sample as a float, 0 ..= white.
     fn to_f32(self) -> f32;
     /// `value` rounded to the nearest sample. `value` must lie in 0 ..= white; NaN gives an arbitrary sample.
     fn from_f32(value: f32) -> Self;
 }
 
-/// 2^23: adding it to a small float leaves the rounded integer in the low bits, which vectorises on every target.
+/// 2^23: added to a float below it, it leaves the rounded integer in the low mantissa bits; this vectorises on every
+/// target.
 const ROUND: f32 = 8_388_608.0;
 
 impl Sample for u8 {
@@ -154,20 +155,20 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         &mut self.planes[channel][start..start + self.shape.width]
     }
 
-    /// The same, to read.
+    /// A readable view.
     pub fn view(&self) -> Image<'_, S> {
         let [red, green, blue] = &self.planes;
         Image { planes: [red, green, blue], strides: self.strides, alpha: None, shape: self.shape }
     }
 
-    /// The same, to write, for a shorter time.
+    /// A writable view with a shorter lifetime.
     pub fn view_mut(&mut self) -> ImageMut<'_, S> {
         let [red, green, blue] = &mut self.planes;
         ImageMut { planes: [red, green, blue], strides: self.strides, shape: self.shape }
     }
 
-    /// Sets the colours of invisible pixels (alpha 0) to mid-grey and leaves all others as they are: call it before an image
-    /// with alpha is scaled, so that hidden colours do not bleed into visible pixels. `stride` in samples.
+    /// Sets the colours of invisible pixels (alpha 0) to mid-grey and leaves all others as they are: call it before an
+    /// image with alpha is scaled, so that hidden colours do not bleed into visible pixels. `stride` in samples.
     ///
     /// # Errors
     /// A plane that is too short for its stride and the height.
@@ -183,7 +184,7 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         Ok(())
     }
 
-    /// Takes the first `rows` rows off, or all there are, as an image of their own; either may have none then.
+    /// Splits off the first `rows` rows, at most all, as an image of their own; either image may then have no rows.
     pub fn split_off(&mut self, rows: usize) -> ImageMut<'a, S> {
         let rows = rows.min(self.shape.height);
         let mut planes = self.planes.iter_mut().zip(self.strides).map(|(plane, stride)| {
@@ -197,8 +198,9 @@ impl<'a, S: Sample> ImageMut<'a, S> {
         ImageMut { planes, strides: self.strides, shape: Shape { height: rows, ..self.shape } }
     }
 
-    /// What lies of it in each band of `rows` rows of a canvas of `height` rows, from whose row `top` on it lies: the
-    /// band's first row and the image's own rows in it, which may be none, with the row of the canvas that they begin at.
+    /// Divides a tensor of `height` rows, in which this image starts at row `top`, into bands of `rows` rows: for each
+    /// the band's first row, the part of this image in it, which may be empty, and the tensor's row at which that part
+    /// starts.
     pub fn bands(
         &mut self,
         height: usize,
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn bands_of_an_image_are_its_rows() {
+    fn bands_cover_the_rows_of_an_image() {
         let [mut r, mut g, mut b] = [0u8, 20, 40].map(|from| (from..from + 12).collect::<Vec<u8>>());
         let shape = Shape { width: 3, height: 3, white: 255 };
         let mut image = ImageMut::new([&mut r, &mut g, &mut b], [4; 3], shape).unwrap();
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn short_planes_are_named() {
+    fn errors_name_the_plane_that_is_too_short() {
         let (long, short) = (vec![0u8; 12], vec![0u8; 10]);
         let shape = Shape { width: 3, height: 3, white: 255 };
         let error = Image::new([&long, &short, &long], [4; 3], shape).err().unwrap().to_string();

@@ -1,20 +1,21 @@
-//! Eight values at a time, with the vector instructions that the processor has (chosen when the plugin runs): rows that
-//! need not be a multiple of eight long.
+//! SIMD helpers: loads and stores of eight values in rows of any length.
 //!
-//! What is used inside `dispatch!` must be inlined whole, or it is compiled without those instructions: functions and
-//! closures marked `#[inline(always)]`, and no `map` over arrays of vectors.
+//! Input: slices. Output: vectors of `fearless_simd`, for the instruction set that the processor has at run time.
+//! Everything called inside `dispatch!` must be inlined, or it is compiled for the baseline instruction set: mark
+//! functions and closures
+//! `#[inline(always)]`, and do not `map` over arrays of vectors.
 
 use fearless_simd::{Level, f32x4, f32x8, f32x16, prelude::*};
 
-/// Values worked on together.
+/// Values in a vector.
 pub const LANES: usize = 8;
 
-/// What vector instructions there are.
+/// The processor's instruction set.
 pub fn level() -> Level {
     Level::new()
 }
 
-/// Values `x..x + 8` of a line; beyond its end are zeros.
+/// Loads values `x..x + 8` of a line; 0 beyond its end.
 #[inline(always)]
 pub fn load<S: Simd>(simd: S, line: &[f32], x: usize) -> f32x8<S> {
     let rest = &line[x..];
@@ -28,7 +29,7 @@ pub fn load<S: Simd>(simd: S, line: &[f32], x: usize) -> f32x8<S> {
     }
 }
 
-/// Stores values `x..x + 8` of a line; what would lie beyond its end is dropped.
+/// Stores values `x..x + 8` of a line, up to its end.
 #[inline(always)]
 pub fn store<S: Simd>(values: f32x8<S>, line: &mut [f32], x: usize) {
     let rest = &mut line[x..];
@@ -41,31 +42,31 @@ pub fn store<S: Simd>(values: f32x8<S>, line: &mut [f32], x: usize) {
     }
 }
 
-/// A whole eight.
+/// Loads eight values.
 #[inline(always)]
 pub fn eight<S: Simd>(simd: S, values: &[f32; LANES]) -> f32x8<S> {
     f32x8::load_array_ref(simd, values)
 }
 
-/// Four pixels of four values each.
+/// Joins four pixels of four values each.
 #[inline(always)]
 pub fn four<S: Simd>(a: f32x4<S>, b: f32x4<S>, c: f32x4<S>, d: f32x4<S>) -> f32x16<S> {
     a.combine(b).combine(c.combine(d))
 }
 
-/// The numbers of eight columns.
+/// The indices of the columns `x..x + 8`.
 #[inline(always)]
 pub fn columns<S: Simd>(simd: S, x: usize) -> f32x8<S> {
     eight(simd, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) + x as f32
 }
 
-/// Into 0..=1.
+/// Clamps to 0..=1.
 #[inline(always)]
 pub fn unit<S: Simd>(values: f32x8<S>) -> f32x8<S> {
     values.max(0.0).min(1.0)
 }
 
-/// Eight pixels of four values each, taken apart: the first values of all, the second ones, and so on.
+/// Deinterleaves eight pixels of four values each: the first values of all, the second ones, and so on.
 #[inline(always)]
 pub fn planes_of<S: Simd>(simd: S, left: f32x16<S>, right: f32x16<S>) -> [f32x8<S>; 4] {
     let [a, b, c, d] = simd.load_four_interleaved_f32x4(left.as_array());
@@ -73,7 +74,7 @@ pub fn planes_of<S: Simd>(simd: S, left: f32x16<S>, right: f32x16<S>) -> [f32x8<
     [a.combine(e), b.combine(f), c.combine(g), d.combine(h)]
 }
 
-/// Stores them as pixels `x..x + 8` of a line; what would lie beyond its end is dropped.
+/// Interleaves four planes and stores them as pixels `x..x + 8` of a line, up to its end.
 #[inline(always)]
 pub fn store_pixels<S: Simd>(simd: S, planes: [f32x8<S>; 4], line: &mut [[f32; 4]], x: usize) {
     let (rest, pixels) = (&mut line[x..], pixels_of(simd, planes));
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_any_length_are_read_and_written_to_their_end() {
+    fn lines_of_any_length_are_loaded_and_stored_to_their_end() {
         let line: Vec<f32> = (0..21).map(|i| i as f32).collect();
         for count in [1, 7, 8, 9, 16, 21] {
             let mut copy = vec![-1.0; count];
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_come_apart_and_together() {
+    fn pixels_deinterleave_and_interleave() {
         let mut pixels = [[0.0; 4]; LANES];
         pixels.as_flattened_mut().iter_mut().enumerate().for_each(|(i, v)| *v = i as f32);
         dispatch!(level(), simd => {

@@ -1,6 +1,6 @@
-//! Mixing the stylized frame with the original: how strong the style is, and whose colours are kept.
+//! Mix of the stylized frame with the input frame: strength and colour preservation.
 //!
-//! Both images have the same size and depth. The result replaces the stylized frame.
+//! Input: both frames, of the same size and depth. Output: the mix, in the place of the stylized frame.
 
 use fearless_simd::dispatch;
 
@@ -11,23 +11,23 @@ use crate::frame::threads;
 /// BT.709 luma weights (ITU-R BT.709-6, item 3.2) on gamma-coded R'G'B'.
 const LUMA: [f32; 3] = [0.2126, 0.7152, 0.0722];
 
-/// What is kept of the original.
+/// Properties `strength` and `preserve-color`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mix {
-    /// Share of the stylized frame, 0 (original) ..= 1 (stylized frame).
+    /// Share of the stylized frame, 0 (input frame) ..= 1 (stylized frame).
     pub strength: f32,
-    /// Keep the original's colours and take only the lightness of the stylized frame.
+    /// Keeps the chroma of the input frame and takes the luma of the stylized frame.
     pub preserve_color: bool,
 }
 
 impl Mix {
-    /// Nothing of the original is kept: mixing can be left out.
+    /// Whether the mix is the stylized frame itself.
     pub fn is_stylized_alone(&self) -> bool {
         self.strength >= 1.0 && !self.preserve_color
     }
 }
 
-/// Replaces `stylized` by its mix with `original`; rows and columns beyond the smaller of the two stay as they are.
+/// Replaces `stylized` by its mix with `original`; rows and columns outside the smaller of both are unchanged.
 pub fn mix<S: Sample>(original: &Image<S>, stylized: &mut ImageMut<S>, mix: Mix) {
     let height = original.shape().height.min(stylized.shape().height);
     threads::share(stylized.bands(height, 0, threads::band(height)), |(first, (mut band, _))| {
@@ -35,7 +35,7 @@ pub fn mix<S: Sample>(original: &Image<S>, stylized: &mut ImageMut<S>, mix: Mix)
     });
 }
 
-/// Mixes the band that begins at row `first`.
+/// Mixes the band that starts at row `first`.
 #[inline(always)]
 fn mix_band<S: Sample>(original: &Image<S>, first: usize, band: &mut ImageMut<S>, mix: Mix) {
     let Shape { height, white, .. } = band.shape();
@@ -59,7 +59,7 @@ fn blend_row<S: Sample>(original: &[S], stylized: &mut [S], strength: f32) {
     }
 }
 
-/// Adds the difference in luma to the original: chroma (R'-Y', B'-Y') stays, up to clipping.
+/// Adds the difference in luma to the input frame: chroma (R'-Y', B'-Y') stays the same, up to clipping.
 #[inline(always)]
 fn recolor_row<S: Sample>([r, g, b]: [&[S]; 3], [red, green, blue]: [&mut [S]; 3], white: f32) {
     let luma = |rgb: [f32; 3]| rgb[0] * LUMA[0] + rgb[1] * LUMA[1] + rgb[2] * LUMA[2];
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn strength_moves_between_the_two() {
+    fn strength_interpolates_between_both_frames() {
         let (original, stylized) = ([[0, 100], [10, 100], [20, 100]], [[255, 50], [110, 50], [20, 50]]);
         let at = |strength| mixed(original, stylized, Mix { strength, preserve_color: false });
         assert_eq!(at(1.0), stylized);

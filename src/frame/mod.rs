@@ -1,6 +1,6 @@
-//! Pixels: views of planar RGB images, sizes, blending two frames, vector lanes, work shared over threads.
+//! Pixels: views of planar RGB images, sizes, the mix of two frames, SIMD helpers, work on several threads.
 //!
-//! Comes in: planes that somebody else owns. Goes out: rows, sizes and mixed rows. Knows neither tensors nor GStreamer.
+//! Input: borrowed planes. Output: rows, sizes, mixed rows. This module depends on no other one.
 
 pub mod image;
 pub mod lanes;

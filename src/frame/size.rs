@@ -1,6 +1,7 @@
-//! Sizes: at which size a frame is stylized.
+//! Sizes: the inference size, and linear interpolation between two sizes.
 //!
-//! Comes in: the frame's size and the user's wish. Goes out: the size of the picture that the generator sees.
+//! Input: the frame's size and property `inference-size`. Output: the size of the generator's picture; tables that map
+//! pixels of one size to those of another.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,23 +11,23 @@ use anyhow::{Result, bail};
 /// Width and height in pixels.
 pub type Size = (usize, usize);
 
-/// The smallest side of a picture that is stylized.
+/// Least side of a picture that is stylized, in pixels.
 pub const SMALLEST: usize = 16;
 
-/// The user's wish: property `inference-size`.
+/// Value of property `inference-size`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum InferenceSize {
     /// The frame's own size.
     #[default]
     Frame,
-    /// At most this large, keeping the frame's proportions.
+    /// At most this width and height, with the frame's aspect ratio.
     Within(usize, usize),
     /// A factor of the frame's size, 0 < factor <= 4.
     Scale(f64),
 }
 
 impl InferenceSize {
-    /// The size of the picture for a frame.
+    /// The inference size for frames of this size.
     pub fn of(self, frame: Size) -> Size {
         match self {
             InferenceSize::Frame => frame,
@@ -36,7 +37,7 @@ impl InferenceSize {
     }
 }
 
-/// The largest size of `frame`'s proportions within `bounds`.
+/// The largest size with the aspect ratio of `frame` within `bounds`.
 pub fn fit(frame: Size, bounds: Size) -> Size {
     let factor = (bounds.0 as f64 / frame.0 as f64).min(bounds.1 as f64 / frame.1 as f64);
     let (w, h) = scaled(frame, factor);
@@ -53,26 +54,26 @@ pub fn round_up(value: usize, multiple: usize) -> usize {
     value.div_ceil(multiple) * multiple
 }
 
-/// Between which two cells of a coarser row (or column) a pixel lies, and how far from the first to the second.
+/// Linear interpolation of a pixel between two cells of a row or column of another size.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Between {
-    /// The cell before it.
+pub struct Lerp {
+    /// The cell before the pixel.
     pub low: u32,
-    /// The one after; the same where there is no other.
+    /// The cell after it; the same at the end of the row.
     pub high: u32,
-    /// The way from one to the other, 0..=1.
+    /// Share of the second cell, 0..=1.
     pub share: f32,
 }
 
-/// Where `count` pixels lie among `cells`, which span the `picture` pixels from `origin` on; beyond them is their edge.
-pub fn between(count: usize, origin: usize, picture: usize, cells: usize) -> Vec<Between> {
+/// Interpolation of `count` pixels between `cells`, which span the `picture` pixels from `origin` on; clamped outside.
+pub fn lerp_table(count: usize, origin: usize, picture: usize, cells: usize) -> Vec<Lerp> {
     let scale = cells as f32 / picture as f32;
-    let place = |i: usize| {
+    let lerp = |i: usize| {
         let at = ((i as f32 - origin as f32 + 0.5) * scale - 0.5).clamp(0.0, cells as f32 - 1.0);
         let low = (at as usize).min(cells.saturating_sub(2));
-        Between { low: low as u32, high: (low + 1).min(cells - 1) as u32, share: at - low as f32 }
+        Lerp { low: low as u32, high: (low + 1).min(cells - 1) as u32, share: at - low as f32 }
     };
-    (0..count).map(place).collect()
+    (0..count).map(lerp).collect()
 }
 
 impl FromStr for InferenceSize {
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_keep_the_proportions() {
+    fn sizes_keep_the_aspect_ratio() {
         let of = |text: &str| text.parse::<InferenceSize>().unwrap().of((1920, 1080));
         assert_eq!(of("0"), (1920, 1080));
         assert_eq!(of("640x640"), (640, 360));
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_text_is_refused() {
         for text in ["", "x", "8x8", "640", "-1", "640x", "NaN", "9000x100", "1/0", "1/", "/2", "9/2"] {
             assert!(text.parse::<InferenceSize>().is_err(), "{text}");
         }

@@ -1,8 +1,8 @@
-//! Work in pieces, done by the calling thread and those of rayon's pool.
+//! Parallel work on pieces, by the calling thread and rayon's pool.
 //!
-//! `rayon::join`, called from outside the pool, hands all work over and waits: one sleeping thread of the pool is woken,
-//! which wakes the next, often on the same processor core. Here the caller begins at once, and who comes later takes what
-//! is left.
+//! Input: an iterator of pieces. Output: every piece processed once. The calling thread starts at once and the pool's
+//! threads take pieces as soon as they wake up; `rayon::join` from outside the pool would wait for them to wake up
+//! first.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -29,25 +29,25 @@ pub fn limited<T>(limit: usize, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// How many threads share work.
+/// Most threads that share work.
 pub fn count() -> usize {
     rayon::current_num_threads().clamp(1, 8).min(LIMIT.get())
 }
 
-/// Rows of a band, if a picture is worked on in bands of rows: a few for each thread, but none too thin to pay.
+/// Rows of a band for an image that is processed in bands: a few bands for each thread, of 16 rows at least.
 pub fn band(height: usize) -> usize {
     height.div_ceil(BANDS * count()).max(16)
 }
 
-/// Bands for each thread.
+/// Bands of an image for each thread.
 const BANDS: usize = 4;
 
-/// Does `work` on every piece. Each thread takes the next one when it is done with its last, so more pieces than threads
-/// make up for a thread that comes late.
+/// Calls `work` for every piece. A thread takes the next piece when it has finished one, so with more pieces than
+/// threads a thread that starts late costs little.
 pub fn share<T: Send>(pieces: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let helpers = pieces.size_hint().1.unwrap_or(usize::MAX).min(count()).saturating_sub(1);
     let queue = Mutex::new(pieces);
-    // The lock is let go before the work begins.
+    // The lock is released before the work starts.
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let turn = || {
         while let Some(piece) = next() {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_piece_is_done_once() {
+    fn every_piece_is_processed_once() {
         let mut done = vec![0; 1000];
         share(done.iter_mut().enumerate(), |(i, piece)| *piece += i);
         assert!(done.iter().enumerate().all(|(i, piece)| i == *piece));
@@ -90,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_and_the_pool_work_at_the_same_time() {
-        // A piece is only done when all threads are at one.
+    fn the_caller_and_the_pool_work_in_parallel() {
+        // No piece is finished before every thread has one.
         let (all, who) = (Barrier::new(count()), Mutex::new(HashSet::new()));
         share(0..count(), |_| {
             all.wait();

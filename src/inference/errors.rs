@@ -120,7 +120,10 @@ mod tests {
             ),
             ("a.h:7 T f(T) const [with T = std::array<int[2]>] y was false.\nz", "y was false. z"),
             ("x.cc:1 auto l::operator()(int) no", "no"),
-            ("x.cc:2 void A::f(const C&)::<lambda()>::<lambda(E, B*)> e == ok was false. No adapter", "e == ok was false. No adapter"),
+            (
+                "x.cc:2 void A::f(const C&)::<lambda()>::<lambda(E, B*)> e == ok was false. No adapter",
+                "e == ok was false. No adapter",
+            ),
             ("cannot read model.cc: no such file, b.cc:3 f(", "cannot read model.cc: no such file, f("),
             ("plain (words)", "plain (words)"),
         ];

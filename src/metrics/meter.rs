@@ -1,34 +1,36 @@
-//! The warping error of what is shown, and of the raw stylized frames, measured while playing: for the statistics.
+//! Live warping error of the shown and of the raw stylized frames, for the element's statistics.
 //!
-//! One pair of frames in eight is looked at, at a few thousand places; the error is that of [`crate::metrics`], with
-//! the motion of the frames that the stabilizer found anyway.
+//! Input: every stylized frame, raw and as shown, with its motion field. Output: running means of the error of
+//! [`crate::metrics::warping_error`]. One pair of frames in eight is measured, at a few thousand pixels, with the
+//! motion that the stabilizer has estimated anyway.
 
-use crate::confidence::Field;
+use crate::confidence::MotionField;
 use crate::frame::image::{Image, Sample};
-use crate::metrics::linear;
-use crate::warp::canvas::Canvas;
+use crate::metrics::warping_error::linear;
+use crate::tensor::placement::Placement;
 
+/// One pair of frames in so many is measured.
 const EVERY: u32 = 8;
-/// Values of a stylized frame up to which it is measured: 4096x2160. Larger ones would be kept twice for a number.
+/// Largest stylized frame that is measured, in values: 4096x2160. A measurement keeps two copies.
 const LARGEST: usize = 3 * 4096 * 2160;
-/// Every fourth cell of every fourth row.
+/// Every fourth cell of every fourth row is measured.
 const STEP: usize = 4;
-/// Cells that are relied on less may be occluded.
-const TRUSTED: f32 = 0.5;
+/// Cells with less confidence may be occluded and are ignored.
+const MIN_CONFIDENCE: f32 = 0.5;
 
-/// Mean warping errors, 0..=3; 0 before anything was measured.
+/// Mean warping errors, 0..=3; 0 before the first measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Errors {
     /// Of the raw stylized frames.
     pub raw: f32,
-    /// Of what was shown.
+    /// Of the shown frames.
     pub shown: f32,
 }
 
-/// Measures.
+/// Measures warping errors.
 #[derive(Debug, Default)]
 pub struct Meter {
-    /// The picture, without padding, planar, as it was stylized and as it was shown.
+    /// Previous frame without padding, planar, as stylized and as shown.
     raw: Vec<f32>,
     shown: Vec<f32>,
     armed: bool,
@@ -37,31 +39,30 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// The frame before is not to be compared with.
+    /// The next frame is not compared with the previous one.
     pub fn reset(&mut self) {
         self.armed = false;
     }
 
-    /// The means so far, over about the last 32 pairs that were looked at.
+    /// Exponential means over about the last 32 measurements.
     pub fn errors(&self) -> Errors {
         self.errors
     }
 
-    /// Takes a stylized frame, raw (planar, the whole canvas) and the picture of it that is shown, and the motion from it back
-    /// to the one before.
-    pub fn look<S: Sample>(&mut self, canvas: Canvas, field: &Field, raw: &[f32], shown: &Image<S>) {
+    /// Takes a frame: `raw` is the stylized frame (planar, of the tensor's size), `shown` the picture as shown, `field`
+    /// the motion back to the previous frame.
+    pub fn measure<S: Sample>(&mut self, place: Placement, field: &MotionField, raw: &[f32], shown: &Image<S>) {
         if raw.len() > LARGEST {
             return;
         }
-        let Canvas { width, height, origin: (left, top), picture } = canvas;
+        let Placement { tensor: (width, height), origin: (left, top), picture } = place;
         let raw_row = |c: usize, y: usize| &raw[(c * height + y + top) * width + left..][..picture.0];
         let white = f32::from(shown.shape().white);
         if std::mem::take(&mut self.armed) && self.raw.len() == 3 * picture.0 * picture.1 {
             let raw = error(picture, field, &self.raw, |c, x, y| raw_row(c, y)[x].clamp(0.0, 1.0));
             let shown = error(picture, field, &self.shown, |c, x, y| shown.row(c, y)[x].to_f32() / white);
-            let blend_ahead = |mean: f32, now: f32| if mean == 0.0 { now } else { mean + (now - mean) / 32.0 };
-            self.errors =
-                Errors { raw: blend_ahead(self.errors.raw, raw), shown: blend_ahead(self.errors.shown, shown) };
+            let update = |mean: f32, now: f32| if mean == 0.0 { now } else { mean + (now - mean) / 32.0 };
+            self.errors = Errors { raw: update(self.errors.raw, raw), shown: update(self.errors.shown, shown) };
         }
         self.frames = (self.frames + 1) % EVERY;
         if self.frames == 0 {
@@ -76,8 +77,8 @@ impl Meter {
     }
 }
 
-/// Mean over the cells that are relied on; `new` is the value of a channel at (x, y) of the picture.
-fn error(picture: (usize, usize), field: &Field, old: &[f32], new: impl Fn(usize, usize, usize) -> f32) -> f32 {
+/// Mean over the confident cells; `new` is the value of a channel at (x, y) of the picture.
+fn error(picture: (usize, usize), field: &MotionField, old: &[f32], new: impl Fn(usize, usize, usize) -> f32) -> f32 {
     let scale = (picture.0 as f32 / field.width as f32, picture.1 as f32 / field.height as f32);
     let (mut sum, mut count) = (0.0, 0.0);
     for row in (0..field.height).step_by(STEP) {
@@ -85,7 +86,7 @@ fn error(picture: (usize, usize), field: &Field, old: &[f32], new: impl Fn(usize
             let cell = row * field.width + column;
             let (dx, dy, confidence) = (field.x[cell], field.y[cell], field.confidence[cell]);
             let (x, y) = (((column as f32 + 0.5) * scale.0) as usize, ((row as f32 + 0.5) * scale.1) as usize);
-            if confidence < TRUSTED || x >= picture.0 || y >= picture.1 {
+            if confidence < MIN_CONFIDENCE || x >= picture.0 || y >= picture.1 {
                 continue;
             }
             let (px, py) = (x as f32 + dx * scale.0, y as f32 + dy * scale.1);

@@ -1,6 +1,6 @@
-//! The conductor: owns the generator, its geometry and the history; one call per frame.
+//! The stylizer: owns the generator, its geometry, its style and the stabilizer; one call a frame.
 //!
-//! Comes in: an image of the size that [`Stylizer::prepare`] settled. Goes out: the stylized frame.
+//! Input: an image of the size that [`Stylizer::prepare`] returned. Output: the stylized or propagated frame.
 
 use std::time::{Duration, Instant};
 
@@ -13,66 +13,65 @@ use crate::style::{StyleFade, StyleMix};
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
 use crate::tensor::egress::all_finite;
 use crate::tensor::placement::Placement;
-use crate::warp::canvas::Canvas;
 
 mod prepare;
 mod tensors;
 
-/// Sizes of the pictures that go into and come out of [`Stylizer::process`].
+/// Sizes of the images that [`Stylizer::process`] reads and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
-    /// Wanted of the input image.
+    /// Of the input image.
     pub input: Size,
-    /// Given in the output image.
+    /// Of the output image.
     pub output: Size,
 }
 
-/// How a frame went.
+/// Result of one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// Stylized; how long the generator took.
+    /// Stylized; time of the inference.
     Stylized(Duration),
-    /// Not stylized, but shown as the stylized frame of earlier frames, propagated along the motion.
+    /// Not stylized: the output is the history, propagated along the motion.
     Propagated,
-    /// With lookahead, the first frame: the output image is untouched and its stylized frame comes with the next.
-    /// How long the generator took.
+    /// With lookahead, the first frame: the output image is unchanged; the frame follows with the next call. Time of the
+    /// inference.
     Delayed(Duration),
-    /// The generator gave NaN or infinity. The output image is of no use. With lookahead [`Stylizer::drain`] gives what
-    /// was held; otherwise the history is forgotten.
+    /// The generator's output has NaN or infinite values: the output image must not be shown. With lookahead
+    /// [`Stylizer::drain`] returns the held frame; otherwise the history is dropped.
     NotFinite,
 }
 
-/// Whether a frame needs a stylized frame of its own.
+/// Whether a frame is stylized or propagated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// Every frame is stylized.
     Every,
     /// This frame is stylized, others are propagated.
     Infer,
-    /// Propagated if that can be, else stylized.
+    /// This frame is propagated if possible, otherwise stylized.
     Propagate,
-    /// The same where there is no time: more may have come into view.
+    /// The same for a late frame: twice as much may be disoccluded.
     Hurry,
 }
 
-/// What is wanted of one frame.
+/// Settings of one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Controls {
-    /// What the history is used for.
+    /// Temporal method and strength.
     pub smoothing: Smoothing,
-    /// When the frame is shown: what a fade of styles goes by.
+    /// Presentation time, the clock of a style fade; nothing else depends on it.
     pub time: Option<Duration>,
-    /// Whether the frame needs a stylized frame of its own.
+    /// Whether the frame is stylized or propagated.
     pub pace: Pace,
-    /// Shows every frame one frame later, and so knows the next one. Not for recurrent models.
+    /// Delays the output by one frame, to blend each frame with the next one too. Ignored for recurrent models.
     pub lookahead: bool,
 }
 
 impl Controls {
-    /// A picture for itself.
+    /// A single image.
     pub const STILL: Controls = Controls::every(Smoothing::OFF, None);
 
-    /// Every frame stylized and shown at once.
+    /// Every frame is stylized, without lookahead.
     pub const fn every(smoothing: Smoothing, time: Option<Duration>) -> Self {
         Controls { smoothing, time, pace: Pace::Every, lookahead: false }
     }
@@ -87,13 +86,13 @@ pub struct Stylizer {
     previous: Vec<f32>,
     confidence: Vec<f32>,
     stabilizer: Stabilizer,
-    /// Whether the frame has been observed already.
+    /// Whether the stabilizer has observed the present frame.
     observed: bool,
     style: StyleFade,
 }
 
 impl Stylizer {
-    /// A stylizer around a generator, with its first style; [`Stylizer::prepare`] comes next.
+    /// A stylizer for a generator, with its first style; call [`Stylizer::prepare`] next.
     pub fn new(generator: Box<dyn Generator>) -> Self {
         let nothing = Placement::centered((0, 0), (0, 0));
         let (stabilizer, mut style) = (Stabilizer::default(), StyleFade::default());
@@ -118,10 +117,10 @@ impl Stylizer {
         self.generator.take_refusals()
     }
 
-    /// Chooses the style, over `fade` of the frames' time. A model of one unnamed style takes any.
+    /// Sets the style, with a fade of `fade` in presentation time. Ignored by models without style weights.
     ///
     /// # Errors
-    /// A style that the model does not have; the old one stays.
+    /// A style that the model does not have; the present one stays.
     pub fn set_style(&mut self, mix: &StyleMix, fade: Duration) -> Result<()> {
         let contract = self.generator.contract();
         if contract.styles.is_empty() {
@@ -154,7 +153,7 @@ impl Stylizer {
         &mut *self.generator
     }
 
-    /// What the history had to do with the last frame.
+    /// Report of the stabilizer on the last frame.
     pub fn temporal_report(&self) -> Report {
         self.stabilizer.report()
     }
@@ -164,22 +163,21 @@ impl Stylizer {
         output.format.is_canonical() && output.element == crate::tensor::layout::Element::F32
     }
 
-    /// Forgets what was stylized before: called on every break in the stream.
+    /// Drops the history: at every discontinuity of the stream.
     pub fn reset(&mut self) {
         self.stabilizer.reset();
     }
 
-    /// Goes on where `other` leaves off, which has stylized the same frames at another size.
+    /// Takes over the history of `other`, which has processed the same frames at another size.
     pub fn continue_from(&mut self, other: &mut Stylizer) {
-        let canvas = self.canvas();
-        self.stabilizer.continue_from(&mut other.stabilizer, self.input.picture, canvas);
+        self.stabilizer.continue_from(&mut other.stabilizer, self.input.picture, self.output);
     }
 
-    /// Shows one frame, propagated or stylized. After the first frames of a size nothing is allocated but a
-    /// few bytes for each thread that helps.
+    /// Processes one frame: propagates or stylizes it. After the first frames of a size nothing is allocated except a
+    /// few bytes for each thread of the pool that takes part. An alpha plane of `image` weighs its pixels.
     ///
     /// # Errors
-    /// Images of other sizes than settled, or the runtime's error.
+    /// Images of other sizes than [`Geometry`] has, or the generator's error.
     pub fn process<S: Sample>(
         &mut self,
         image: &Image<S>,
@@ -192,14 +190,14 @@ impl Stylizer {
         }
     }
 
-    /// Shows a frame without stylized frame it, if its pace asks for that and it can be; else [`Stylizer::stylize`] must
-    /// follow. `seen` is the frame, or its lightness in every plane: its motion is found in it.
+    /// Propagates a frame, if its pace asks for it and it is possible; otherwise (`None`) call [`Stylizer::stylize`].
+    /// `observed` is the frame, or its luma in every plane: the motion is estimated from it.
     ///
     /// # Errors
     /// As [`Stylizer::process`].
     pub fn propagate<L: Sample, S: Sample>(
         &mut self,
-        seen: &Image<L>,
+        observed: &Image<L>,
         stylized: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Option<Outcome>> {
@@ -209,49 +207,49 @@ impl Stylizer {
         if !self.observed {
             return Ok(None);
         }
-        self.stabilizer.observe(seen, controls.smoothing);
-        let canvas = self.canvas();
-        if !self.stabilizer.can_propagate(canvas, controls.pace == Pace::Hurry) {
+        self.stabilizer.observe(observed, controls.smoothing);
+        let place = self.output;
+        if !self.stabilizer.can_propagate(place, controls.pace == Pace::Hurry) {
             return Ok(None);
         }
         let shown = match ahead {
-            true => self.stabilizer.stabilize_delayed(None, canvas, controls.smoothing, stylized)?,
-            false => self.stabilizer.propagate(canvas, stylized),
+            true => self.stabilizer.stabilize_delayed(None, place, controls.smoothing, stylized)?,
+            false => self.stabilizer.propagate(place, stylized),
         };
-        ensure!(shown, "there is no history to carry");
+        ensure!(shown, "there is no history to propagate");
         Ok(Some(Outcome::Propagated))
     }
 
-    /// Stylizes a frame. `seen` as in [`Stylizer::propagate`], and the same picture if that came before.
+    /// Stylizes a frame. `observed` as in [`Stylizer::propagate`], and the same image if that was called for this frame.
     ///
     /// # Errors
     /// As [`Stylizer::process`].
     pub fn stylize<L: Sample, S: Sample>(
         &mut self,
-        seen: &Image<L>,
+        observed: &Image<L>,
         image: &Image<S>,
         stylized: &mut ImageMut<S>,
         controls: Controls,
     ) -> Result<Outcome> {
         self.check(stylized)?;
-        let (ahead, recurrent, canvas) = (self.begin(controls), self.is_recurrent(), self.canvas());
+        let (ahead, recurrent, place) = (self.begin(controls), self.is_recurrent(), self.output);
         if !std::mem::take(&mut self.observed) {
-            self.stabilizer.observe(seen, controls.smoothing);
+            self.stabilizer.observe(observed, controls.smoothing);
         }
         self.fill_input(image)?;
         if recurrent {
-            self.feed_back()?;
+            self.fill_recurrent_inputs()?;
         }
         let started = Instant::now();
         self.generator.run()?;
         let took = started.elapsed();
         let format = self.generator.contract().output.format;
-        let fresh = tensors::stylized(self.generator.output(), &format, &self.output, &mut self.planar)?;
+        let values = tensors::stylized(self.generator.output(), &format, &self.output, &mut self.planar)?;
         let smoothing = controls.smoothing;
         let (finite, shown) = match ahead {
-            true if !all_finite(fresh) => (false, false),
-            true => (true, self.stabilizer.stabilize_delayed(Some(fresh), canvas, smoothing, stylized)?),
-            false => (self.stabilizer.stabilize(fresh, canvas, smoothing, stylized)?, true),
+            true if !all_finite(values) => (false, false),
+            true => (true, self.stabilizer.stabilize_delayed(Some(values), place, smoothing, stylized)?),
+            false => (self.stabilizer.stabilize(values, place, smoothing, stylized)?, true),
         };
         Ok(match (finite, shown) {
             (false, _) => Outcome::NotFinite,
@@ -260,18 +258,16 @@ impl Stylizer {
         })
     }
 
-    /// With lookahead: stylizes the last frame, to which no next one comes, and forgets the history. False if no frame was
-    /// held.
+    /// With lookahead: writes the held frame, after which no other comes, and drops the history. False if no frame is held.
     ///
     /// # Errors
-    /// An image of another size than settled.
+    /// An image of another size than [`Geometry`] has.
     pub fn drain<S: Sample>(&mut self, stylized: &mut ImageMut<S>, smoothing: Smoothing) -> Result<bool> {
-        let canvas = self.canvas();
         self.check(stylized)?;
-        self.stabilizer.drain(canvas, smoothing, stylized)
+        self.stabilizer.drain(self.output, smoothing, stylized)
     }
 
-    /// Takes up what is wanted of a frame; tells whether frames wait for the next one.
+    /// Applies the settings of a frame; returns whether lookahead is on.
     fn begin(&mut self, controls: Controls) -> bool {
         let recurrent = self.is_recurrent();
         let ahead = controls.lookahead && !recurrent;
@@ -284,16 +280,18 @@ impl Stylizer {
     fn check<S: Sample>(&self, stylized: &ImageMut<S>) -> Result<()> {
         let shape = stylized.shape();
         let wanted = self.output.picture;
-        ensure!((shape.width, shape.height) == wanted, "an image of {shape:?} for a picture of {wanted:?}");
+        ensure!(
+            (shape.width, shape.height) == wanted,
+            "the output image has {}x{} pixels, expected {}x{}",
+            shape.width,
+            shape.height,
+            wanted.0,
+            wanted.1
+        );
         Ok(())
     }
 
     fn is_recurrent(&self) -> bool {
         self.generator.contract().recurrent.is_some()
-    }
-
-    fn canvas(&self) -> Canvas {
-        let (width, height) = self.output.tensor;
-        Canvas { width, height, origin: self.output.origin, picture: self.output.picture }
     }
 }

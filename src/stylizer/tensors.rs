@@ -1,4 +1,6 @@
-//! Numbers in and out of the generator's tensors, whatever their type.
+//! Access to the generator's tensors, whatever their element type.
+//!
+//! Input: the frame and the stabilizer's history. Output: filled input tensors; the output tensor as planar RGB in 0..=1.
 
 use anyhow::Result;
 use half::slice::HalfFloatSliceExt;
@@ -22,17 +24,17 @@ impl Stylizer {
         }
     }
 
-    /// Feeds a recurrent model what was shown last.
-    pub(super) fn feed_back(&mut self) -> Result<()> {
-        let (canvas, place) = (self.canvas(), self.input.tensor);
-        self.stabilizer.guide(canvas, &mut self.previous, &mut self.confidence);
+    /// Writes the previous output and its confidence into the inputs of a recurrent model.
+    pub(super) fn fill_recurrent_inputs(&mut self) -> Result<()> {
+        let size = self.input.tensor;
+        self.stabilizer.recurrent_inputs(self.output, &mut self.previous, &mut self.confidence);
         let Some(inputs) = &self.generator.contract().recurrent else { return Ok(()) };
         let format = inputs.previous.format;
         let Some((picture, map)) = self.generator.recurrent() else { return Ok(()) };
         match picture {
-            TensorMut::F32(tensor) => from_planar(&self.previous, &format, place, tensor)?,
-            TensorMut::F16(tensor) => from_planar(&self.previous, &format, place, tensor)?,
-            TensorMut::U8(tensor) => from_planar(&self.previous, &format, place, tensor)?,
+            TensorMut::F32(tensor) => from_planar(&self.previous, &format, size, tensor)?,
+            TensorMut::F16(tensor) => from_planar(&self.previous, &format, size, tensor)?,
+            TensorMut::U8(tensor) => from_planar(&self.previous, &format, size, tensor)?,
         }
         match map {
             Some(TensorMut::F32(tensor)) => tensor.copy_from_slice(&self.confidence),
@@ -43,7 +45,7 @@ impl Stylizer {
     }
 }
 
-/// The stylized frame as planar RGB: the tensor itself where it is that already.
+/// The stylized frame as planar RGB in 0..=1: the tensor itself if it has that format, otherwise `planar`.
 pub(super) fn stylized<'a>(
     tensor: TensorRef<'a>,
     format: &Format,

@@ -1,104 +1,111 @@
-//! Motion and confidence from frame to frame, computed on a thread of its own while the generator stylizes.
+//! Motion estimation from frame to frame, on a thread of its own while the generator runs.
 //!
-//! Comes in: frames. Goes out: for each the [`Field`] from it back to the frame that the history was stylized from.
+//! Input: frames. Output: for each the [`Motion`] back to the frame of the history. A frame replaces that one when
+//! [`MotionEstimator::accept`] is called, so the motion spans frames that are not accepted.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::confidence::{Check, Field, Resemblance};
-use crate::flow::Search;
+use crate::confidence::disocclusion::DisoccludedArea;
+use crate::confidence::{ConfidenceEstimator, MotionField, Similarity};
 use crate::flow::pyramid::Pyramid;
+use crate::flow::search::Search;
 use crate::frame::image::{Image, Sample};
 
-/// One frame's work and the memory it needs; goes to the thread and comes back.
+/// Motion from one frame to another.
+#[derive(Debug, Default)]
+pub struct Motion {
+    /// Motion and confidence of every cell.
+    pub field: MotionField,
+    /// Statistics of the two frames.
+    pub similarity: Similarity,
+    /// Time that search and confidence took.
+    pub took: Duration,
+}
+
+/// Motion between a frame and the one of the history.
+#[derive(Debug)]
+pub struct Estimate<'a> {
+    /// From the frame back to the one of the history. May be swapped for another value: the next frame overwrites it.
+    pub back: &'a mut Motion,
+    /// From the frame of the history to this one, if it was asked for.
+    pub ahead: Option<&'a Motion>,
+}
+
+/// The work on one frame and its memory: sent to the thread and back.
 #[derive(Debug, Default)]
 struct Job {
     new: Pyramid,
     old: Pyramid,
     search: Search,
-    check: Check,
+    confidence: ConfidenceEstimator,
     back: Motion,
     ahead: Motion,
-    looks_ahead: bool,
-    took: Duration,
-}
-
-/// Motion from one frame to another, and what they have in common.
-#[derive(Debug, Default)]
-pub struct Motion {
-    /// Motion and confidence.
-    pub field: Field,
-    /// What the frames have in common.
-    pub seen: Resemblance,
+    both_directions: bool,
 }
 
 impl Job {
     fn run(&mut self) {
-        let started = Instant::now();
-        find(&mut self.search, &mut self.check, (&self.new, &self.old), &mut self.back);
-        if self.looks_ahead {
-            find(&mut self.search, &mut self.check, (&self.old, &self.new), &mut self.ahead);
+        estimate(&mut self.search, &mut self.confidence, (&self.new, &self.old), &mut self.back);
+        if self.both_directions {
+            estimate(&mut self.search, &mut self.confidence, (&self.old, &self.new), &mut self.ahead);
+            self.back.took += self.ahead.took;
         }
-        self.took = started.elapsed();
     }
 }
 
-/// The way from every pixel of the first picture to its place in the second.
-fn find(search: &mut Search, check: &mut Check, (from, to): (&Pyramid, &Pyramid), motion: &mut Motion) {
+fn estimate(
+    search: &mut Search,
+    confidence: &mut ConfidenceEstimator,
+    (from, to): (&Pyramid, &Pyramid),
+    motion: &mut Motion,
+) {
+    let started = Instant::now();
     let flow = search.run(from, to);
-    motion.seen = check.run(from, to, flow, &mut motion.field);
+    motion.similarity = confidence.estimate(from, to, flow, &mut motion.field);
+    motion.took = started.elapsed();
 }
 
-/// What a frame has to do with the one before.
-#[derive(Debug)]
-pub struct Estimate<'a> {
-    /// From the frame back to the one before. It may be swapped for another: the next frame writes it anew.
-    pub back: &'a mut Motion,
-    /// From the one before to the frame, if that was asked for.
-    pub ahead: Option<&'a Motion>,
-    /// How long the search and the check took.
-    pub took: Duration,
-}
-
-/// The thread and its mailboxes.
+/// The thread and its channels.
 #[derive(Debug)]
 struct Worker {
-    orders: SyncSender<Box<Job>>,
+    jobs: SyncSender<Box<Job>>,
     done: Receiver<Box<Job>>,
 }
 
-/// Estimates motion.
+/// Estimates motion; starts its thread with the second frame.
 #[derive(Debug, Default)]
-pub struct Estimator {
+pub struct MotionEstimator {
     job: Option<Box<Job>>,
     worker: Option<Worker>,
     size: (usize, usize),
     has_old: bool,
     pending: bool,
+    disoccluded: DisoccludedArea,
 }
 
-/// A field of about this many cells serves a frame of [`PIXELS`] pixels; it grows with the square root of the pixels.
+/// Cells of a motion field for a frame of [`PIXELS`] pixels; for larger frames it grows with the square root of the pixels.
 const CELLS: f32 = 66_000.0;
 const PIXELS: f32 = 230_400.0;
 
-/// The search works at 1/step of a frame's size.
+/// The search works at 1/step of the frame's size.
 fn step(width: usize, height: usize) -> usize {
     let pixels = (width * height) as f32;
     let cells = CELLS * (pixels / PIXELS).max(1.0).sqrt();
-    // Rather a little fewer cells than many more.
+    // Rounded so that rather fewer cells result than many more.
     (((pixels / cells).sqrt() + 0.3).round() as usize).max(1)
 }
 
-impl Estimator {
-    /// Forgets the frame before.
+impl MotionEstimator {
+    /// Drops the frame of the history; memory is kept.
     pub fn reset(&mut self) {
         self.collect();
         self.has_old = false;
     }
 
-    /// Takes over the frame before from `other`, which has seen the same frames at another size: `size` is that of the
-    /// frames to come.
-    pub fn continue_from(&mut self, other: &mut Estimator, size: (usize, usize)) {
+    /// Takes over the frame of the history from `other`, which has observed the same frames at another size. Frames of
+    /// `size` follow.
+    pub fn continue_from(&mut self, other: &mut MotionEstimator, size: (usize, usize)) {
         self.collect();
         other.collect();
         let Some(theirs) = other.job.as_ref().filter(|_| other.has_old) else { return };
@@ -107,9 +114,9 @@ impl Estimator {
         (self.size, self.has_old) = (size, true);
     }
 
-    /// Takes a frame and sets the thread to work on it: the motion back to the frame before and, with `looks_ahead`,
-    /// from that one to this.
-    pub fn begin<S: Sample>(&mut self, image: &Image<S>, looks_ahead: bool) {
+    /// Starts the estimation for a frame: the motion back to the frame of the history and, with `both_directions`, from
+    /// that one to this.
+    pub fn begin<S: Sample>(&mut self, image: &Image<S>, both_directions: bool) {
         self.collect();
         let shape = image.shape();
         if self.size != (shape.width, shape.height) {
@@ -117,7 +124,7 @@ impl Estimator {
         }
         let mut job = self.job.take().unwrap_or_default();
         job.new.take(image, step(shape.width, shape.height));
-        job.looks_ahead = looks_ahead;
+        job.both_directions = both_directions;
         if !self.has_old {
             self.job = Some(job);
             return;
@@ -131,17 +138,18 @@ impl Estimator {
         }
     }
 
+    /// Hands a job to the thread; returns it if there is no thread.
     fn send(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
         if self.worker.is_none() {
             self.worker = Worker::start();
         }
         match &self.worker {
-            Some(worker) => worker.orders.send(job).map_err(|refused| refused.0),
+            Some(worker) => worker.jobs.send(job).map_err(|refused| refused.0),
             None => Err(job),
         }
     }
 
-    /// Waits for the thread, if it is at work.
+    /// Waits for a job that is on the thread.
     fn collect(&mut self) {
         if !std::mem::take(&mut self.pending) {
             return;
@@ -152,15 +160,24 @@ impl Estimator {
         }
     }
 
-    /// What was found for the frame of the last [`Estimator::begin`]; nothing for the first after a reset.
+    /// The motion of the frame of the last [`MotionEstimator::begin`]; none without a frame of the history.
     pub fn estimate(&mut self) -> Option<Estimate<'_>> {
         self.collect();
         let job = self.job.as_mut().filter(|_| self.has_old)?;
-        let ahead = job.looks_ahead.then_some(&job.ahead);
-        Some(Estimate { back: &mut job.back, ahead, took: job.took })
+        let ahead = job.both_directions.then_some(&job.ahead);
+        Some(Estimate { back: &mut job.back, ahead })
     }
 
-    /// The frame becomes the one that the next is compared with.
+    /// Share of the visible frame in its largest connected disoccluded area, 0..=1; 0 without a frame of the history.
+    pub fn largest_disoccluded_area(&mut self) -> f32 {
+        self.collect();
+        match self.job.as_ref().filter(|_| self.has_old) {
+            Some(job) => self.disoccluded.largest(&job.back.field, &job.new),
+            None => 0.0,
+        }
+    }
+
+    /// The frame of the last [`MotionEstimator::begin`] becomes the frame of the history.
     pub fn accept(&mut self) {
         self.collect();
         if let Some(job) = &mut self.job {
@@ -172,7 +189,7 @@ impl Estimator {
 
 impl Worker {
     fn start() -> Option<Self> {
-        let (orders, inbox) = sync_channel::<Box<Job>>(1);
+        let (jobs, inbox) = sync_channel::<Box<Job>>(1);
         let (outbox, done) = sync_channel(1);
         let work = move || {
             while let Ok(mut job) = inbox.recv() {
@@ -183,6 +200,6 @@ impl Worker {
             }
         };
         std::thread::Builder::new().name("styletransfer-motion".into()).spawn(work).ok()?;
-        Some(Self { orders, done })
+        Some(Self { jobs, done })
     }
 }

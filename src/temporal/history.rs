@@ -1,245 +1,244 @@
-//! The history of what was shown, and the blend with it.
+//! The history: the accumulated stylized frames, and the blend of each new one with them.
 //!
-//! Comes in: a stylized frame, planar RGB `f32`, and the motion back to the frame before. Goes out: the picture to show. (Temporal
-//! accumulation as in Yang et al. 2020, "A Survey of Temporal Antialiasing Techniques"; motion as confidence in it after
-//! Ruder et al. 2018.)
+//! Input: a stylized frame, planar RGB `f32` in 0..=1, and the motion back to the frame of the history. Output: the
+//! frame to show. It is temporal accumulation as in temporal antialiasing (Yang et al. 2020, "A Survey of Temporal
+//! Antialiasing Techniques"), with the confidence of the motion in the place of a neighbourhood clamp.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::confidence::scene_cut::{Change, Watch};
+use crate::confidence::scene_cut::{Change, SceneCutDetector};
 use crate::frame::image::{ImageMut, Sample};
 use crate::metrics::meter::Meter;
+use crate::temporal::accumulate::Accumulator;
+use crate::temporal::blend::INITIAL_WEIGHT;
 use crate::temporal::estimator::Motion;
+use crate::temporal::sharpen::Sharpening;
 use crate::temporal::stabilizer::{Method, Report, Smoothing};
 use crate::tensor::egress::to_image;
-use crate::warp::canvas::Canvas;
-use crate::warp::finish::Finish;
+use crate::tensor::placement::Placement;
 use crate::warp::pixel::{Pixel, pixel_of};
 use crate::warp::resize::resized;
-use crate::warp::{FRESH, Warper};
 
-/// Detail of the shown stylized frame that is asked for, as a share of the raw one's.
+/// Fine detail of the shown frame to reach, as a share of the stylized frame's.
 const DETAIL: f32 = 0.915;
-/// How fast the sharpening rises with what is missing, and where it ends.
-const SLOPE: f32 = 3.4;
-const STRONGEST: f32 = 2.0;
-/// Makes up for the blur of one bicubic warp.
-const KEPT: f32 = 0.18;
+/// Sharpening for each unit of missing detail, and its maximum.
+const GAIN: f32 = 3.4;
+const MAX_SHARPENING: f32 = 2.0;
+/// Sharpening of the history that compensates the blur of one bicubic warp.
+const HISTORY_SHARPENING: f32 = 0.18;
+/// Share of the difference in mean colour that is corrected with every frame.
+const COLOR_CORRECTION: f32 = 0.3;
 
-/// Share of the difference in mean colour that is taken off with every frame.
-const LIFT: f32 = 0.3;
-
-/// Motion, if a frame before is known, and how long it took to find.
-pub type Found<'a> = Option<(&'a Motion, Duration)>;
-
-/// How a blend went.
+/// Result of a blend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blended {
-    /// What there is to show is in the picture.
+    /// The frame is complete and has become the history.
     Shown,
-    /// So it is, and the history waits at the frame before: through a flash.
-    Waits,
-    /// The stylized frame has NaN or infinity: neither picture nor history is of use.
-    Broken,
+    /// The frame is complete; the history stays at the frame before, as through a flash.
+    HistoryKept,
+    /// The stylized frame has NaN or infinite values: neither the frame nor the history can be used.
+    NotFinite,
 }
 
 impl Blended {
     fn of(finite: bool) -> Self {
-        if finite { Blended::Shown } else { Blended::Broken }
+        if finite { Blended::Shown } else { Blended::NotFinite }
     }
 }
 
-/// Holds the history.
+/// The history and what is needed to blend with it.
 #[derive(Debug)]
-pub struct Blender {
-    /// With the average, what was shown last; else scratch.
-    shown: Vec<f32>,
-    canvas: Option<Canvas>,
+pub struct History {
+    /// With [`Method::Average`] the previous output; otherwise scratch.
+    average: Vec<f32>,
+    place: Option<Placement>,
     method: Method,
-    watch: Watch,
+    scene_cuts: SceneCutDetector,
     meter: Meter,
-    warper: Warper,
-    history: Vec<Pixel>,
-    /// The history to come, while it is made of the present one.
+    accumulator: Accumulator,
+    pixels: Vec<Pixel>,
+    /// The next history while it is computed from the present one.
     next: Vec<Pixel>,
-    /// What the frame before has asked for.
-    finish: Finish,
-    /// Whether the history is kept for frames that are not stylized, and for recurrent models.
+    /// Derived from the previous frame.
+    sharpening: Sharpening,
+    /// Whether the history is kept without smoothing too: for frames that are propagated, and for recurrent models.
     pub keeps: bool,
-    /// What became of the last frame.
+    /// Report on the last frame.
     pub report: Report,
 }
 
-impl Default for Blender {
+impl Default for History {
     fn default() -> Self {
         Self {
-            shown: Vec::new(),
-            canvas: None,
+            average: Vec::new(),
+            place: None,
             method: Method::None,
-            watch: Watch::default(),
+            scene_cuts: SceneCutDetector::default(),
             meter: Meter::default(),
-            warper: Warper::default(),
-            history: Vec::new(),
+            accumulator: Accumulator::default(),
+            pixels: Vec::new(),
             next: Vec::new(),
-            finish: Finish::NONE,
+            sharpening: Sharpening::NONE,
             keeps: false,
-            report: Report::NOTHING,
+            report: Report::NONE,
         }
     }
 }
 
-impl Blender {
-    /// Forgets the history; the memory is kept.
-    pub fn forget(&mut self) {
-        self.canvas = None;
+impl History {
+    /// Drops the history; memory is kept.
+    pub fn drop_frames(&mut self) {
+        self.place = None;
         self.meter.reset();
-        self.report = Report::NOTHING;
+        self.report = Report::NONE;
     }
 
-    /// Whether there is a history of this size.
-    pub fn has_history(&self, canvas: Canvas) -> bool {
-        self.canvas == Some(canvas)
+    /// Whether there is a history for stylized frames of this size and placement.
+    pub fn exists(&self, place: Placement) -> bool {
+        self.place == Some(place)
     }
 
-    /// Takes over the history of `other`, whose stylized frames had another size, for stylized frames on `canvas`. The average
-    /// begins anew.
-    pub fn continue_from(&mut self, other: &Blender, canvas: Canvas) {
-        let Some(from) = other.canvas.filter(|_| other.method != Method::Average) else { return };
-        self.history = resized(&other.history, from, canvas);
-        (self.canvas, self.method, self.finish) = (Some(canvas), other.method, other.finish);
+    /// Takes over the history of `other`, whose stylized frames have another size, for stylized frames at `place`. With
+    /// [`Method::Average`] the history starts anew.
+    pub fn continue_from(&mut self, other: &History, place: Placement) {
+        let Some(from) = other.place.filter(|_| other.method != Method::Average) else { return };
+        self.pixels = resized(&other.pixels, from, place);
+        (self.place, self.method, self.sharpening) = (Some(place), other.method, other.sharpening);
     }
 
-    /// Blends `fresh` with the history `into` the picture to show. Another size or method starts a new history.
+    /// Blends `stylized` with the history into `into`. Another size or method starts a new history.
     ///
     /// # Errors
-    /// A picture of another size than that on the canvas.
+    /// `into` has another size than the picture at `place`.
     pub fn blend<S: Sample>(
         &mut self,
-        fresh: &[f32],
-        found: Found,
-        canvas: Canvas,
+        stylized: &[f32],
+        motion: Option<&Motion>,
+        place: Placement,
         smoothing: Smoothing,
         into: &mut ImageMut<S>,
     ) -> Result<Blended> {
         let method = if smoothing.is_off() { Method::None } else { smoothing.method };
-        if self.canvas != Some(canvas) || self.method != method {
-            // From no blend to one and back the pictures go on; the average's history is another.
-            self.canvas = self.canvas.filter(|c| *c == canvas && method != Method::Average);
+        if self.place != Some(place) || self.method != method {
+            // Turning the motion method off and on keeps the history; that of the average is another one.
+            self.place = self.place.filter(|p| *p == place && method != Method::Average);
             self.method = method;
         }
-        let had_history = self.canvas.replace(canvas).is_some();
-        let change = found.map_or(Change::Cut, |(motion, _)| self.watch.judge(motion.seen));
-        self.report = Report { change, errors: self.meter.errors(), ..Report::NOTHING };
-        if let Some((motion, took)) = found {
-            (self.report.confidence, self.report.motion) = (motion.seen.confidence, took);
+        let had_history = self.place.replace(place).is_some();
+        let change = motion.map_or(Change::Cut, |motion| self.scene_cuts.next(motion.similarity));
+        self.report = Report { change, errors: self.meter.errors(), ..Report::NONE };
+        if let Some(motion) = motion {
+            (self.report.confidence, self.report.motion) = (motion.similarity.confidence, motion.took);
         }
         match method {
-            Method::Motion => match (change, found) {
+            Method::Motion => match (change, motion) {
                 (Change::Flash, _) if had_history => {
-                    let finite = to_image(fresh, &canvas.into(), into)?;
-                    Ok(if finite { Blended::Waits } else { Blended::Broken })
+                    let finite = to_image(stylized, &place, into)?;
+                    Ok(if finite { Blended::HistoryKept } else { Blended::NotFinite })
                 }
-                (Change::None, Some((motion, _))) if had_history => {
-                    self.accumulate(fresh, motion, canvas, smoothing, into)
+                (Change::None, Some(motion)) if had_history => {
+                    self.accumulate(stylized, motion, place, smoothing, into)
                 }
-                _ => self.restart(fresh, canvas, into),
+                _ => self.restart(stylized, place, into),
             },
-            Method::Average => self.average(fresh, (canvas, had_history), smoothing, into),
-            Method::None => self.restart(fresh, canvas, into),
+            Method::Average => self.average(stylized, (place, had_history), smoothing, into),
+            Method::None => self.restart(stylized, place, into),
         }
     }
 
     fn average<S: Sample>(
         &mut self,
-        fresh: &[f32],
-        (canvas, had_history): (Canvas, bool),
+        stylized: &[f32],
+        (place, had_history): (Placement, bool),
         smoothing: Smoothing,
         into: &mut ImageMut<S>,
     ) -> Result<Blended> {
         if had_history {
             let share = 1.0 - smoothing.amount.min(1.0);
-            for (old, new) in self.shown.iter_mut().zip(fresh) {
+            for (old, new) in self.average.iter_mut().zip(stylized) {
                 *old += (new - *old) * share;
             }
         } else {
-            self.shown.clear();
-            self.shown.extend_from_slice(fresh);
+            self.average.clear();
+            self.average.extend_from_slice(stylized);
         }
         if self.keeps {
-            remember(&mut self.history, &self.shown, canvas);
+            store(&mut self.pixels, &self.average, place);
         }
-        Ok(Blended::of(to_image(&self.shown, &canvas.into(), into)?))
+        Ok(Blended::of(to_image(&self.average, &place, into)?))
     }
 
-    /// The stylized frame is shown as it is and becomes the history.
-    fn restart<S: Sample>(&mut self, fresh: &[f32], canvas: Canvas, into: &mut ImageMut<S>) -> Result<Blended> {
+    /// Shows the stylized frame unblended; it becomes the history.
+    fn restart<S: Sample>(&mut self, stylized: &[f32], place: Placement, into: &mut ImageMut<S>) -> Result<Blended> {
         self.meter.reset();
-        remember(&mut self.history, fresh, canvas);
-        Ok(Blended::of(to_image(fresh, &canvas.into(), into)?))
+        store(&mut self.pixels, stylized, place);
+        Ok(Blended::of(to_image(stylized, &place, into)?))
     }
 
     fn accumulate<S: Sample>(
         &mut self,
-        fresh: &[f32],
+        stylized: &[f32],
         motion: &Motion,
-        canvas: Canvas,
+        place: Placement,
         smoothing: Smoothing,
         into: &mut ImageMut<S>,
     ) -> Result<Blended> {
         let started = Instant::now();
         let field = &motion.field;
-        self.fit(canvas);
-        let how = (smoothing.weights(), self.finish);
-        let seen = self.warper.accumulate(canvas, field, &self.history, fresh, how, (into, &mut self.next));
-        if seen.broken {
-            return Ok(Blended::Broken);
+        self.make_room(place);
+        let blend = (smoothing.weights(), self.sharpening);
+        let accumulator = &mut self.accumulator;
+        let statistics = accumulator.accumulate(place, field, &self.pixels, stylized, blend, (into, &mut self.next));
+        if statistics.not_finite {
+            return Ok(Blended::NotFinite);
         }
-        std::mem::swap(&mut self.history, &mut self.next);
-        let missing = DETAIL * seen.raw.detail() / seen.blend.detail().max(1e-6) - 1.0;
-        let (wanted, mean) = (seen.raw.mean(), seen.blend.mean());
-        let lift = [0, 1, 2].map(|c| (wanted[c] - mean[c]) * LIFT);
-        self.finish = Finish { shown: (SLOPE * missing).clamp(0.0, STRONGEST), kept: KEPT, lift };
-        self.meter.look(canvas, field, fresh, &into.view());
+        std::mem::swap(&mut self.pixels, &mut self.next);
+        let missing = DETAIL * statistics.stylized.detail() / statistics.blend.detail().max(1e-6) - 1.0;
+        let (wanted, mean) = (statistics.stylized.mean(), statistics.blend.mean());
+        let color_offset = [0, 1, 2].map(|c| (wanted[c] - mean[c]) * COLOR_CORRECTION);
+        let shown = (GAIN * missing).clamp(0.0, MAX_SHARPENING);
+        self.sharpening = Sharpening { shown, history: HISTORY_SHARPENING, color_offset };
+        self.meter.measure(place, field, stylized, &into.view());
         self.report.blend = started.elapsed();
         Ok(Blended::Shown)
     }
 
-    /// Carries the history on to a frame that is not stylized, `into` the picture to show; false without a history.
-    pub fn propagate<S: Sample>(
-        &mut self,
-        motion: &Motion,
-        took: Duration,
-        canvas: Canvas,
-        into: &mut ImageMut<S>,
-    ) -> bool {
-        if !self.has_history(canvas) {
+    /// Propagates the history along the motion into `into`, for a frame that is not stylized; false without a history.
+    pub fn propagate<S: Sample>(&mut self, motion: &Motion, place: Placement, into: &mut ImageMut<S>) -> bool {
+        if !self.exists(place) {
             return false;
         }
         let started = Instant::now();
-        self.fit(canvas);
-        // Half as much as a stylized frame: what is sharpened here is sharpened already.
-        let how = Finish { shown: 0.5 * self.finish.shown, ..Finish::NONE };
-        self.warper.propagate(canvas, &motion.field, &self.history, how, (into, &mut self.next));
-        std::mem::swap(&mut self.history, &mut self.next);
+        self.make_room(place);
+        // Half as much as for a stylized frame: the history is sharpened already.
+        let sharpening = Sharpening { shown: 0.5 * self.sharpening.shown, ..Sharpening::NONE };
+        self.accumulator.propagate(place, &motion.field, &self.pixels, sharpening, (into, &mut self.next));
+        std::mem::swap(&mut self.pixels, &mut self.next);
         self.meter.reset();
         self.report = Report {
             change: Change::None,
-            confidence: motion.seen.confidence,
+            confidence: motion.similarity.confidence,
             errors: self.meter.errors(),
-            motion: took,
+            motion: motion.took,
             blend: started.elapsed(),
         };
         true
     }
 
-    /// What a recurrent model is fed: the history (planar) propagated to the new frame, and the confidence in it; 0 where there
-    /// is none.
-    pub fn guide(&mut self, found: Found, canvas: Canvas, previous: &mut [f32], confidence: &mut [f32]) {
-        match found {
-            Some((motion, _)) if self.has_history(canvas) && Change::of(motion.seen) != Change::Cut => {
-                self.warper.guide(canvas, &motion.field, &self.history, (previous, confidence));
+    /// The inputs of a recurrent model: the history propagated to the new frame (planar RGB), and the confidence in it;
+    /// zeros without a history.
+    pub fn recurrent_inputs(
+        &mut self,
+        motion: Option<&Motion>,
+        place: Placement,
+        previous: &mut [f32],
+        confidence: &mut [f32],
+    ) {
+        match motion {
+            Some(motion) if self.exists(place) && Change::of(motion.similarity) != Change::Cut => {
+                self.accumulator.warp(place, &motion.field, &self.pixels, (previous, confidence));
             }
             _ => {
                 previous.fill(0.0);
@@ -248,44 +247,45 @@ impl Blender {
         }
     }
 
-    /// Blends `next`, the stylized frame of the frame after, into `fresh` where the motion `ahead` can be relied on.
+    /// Blends `next`, the stylized frame after `stylized`, into that, as far as the motion `ahead` between them is
+    /// confident.
     ///
     /// # Errors
-    /// A stylized frame of another size than the canvas.
+    /// A stylized frame of another length than `place` has.
     pub fn blend_ahead(
         &mut self,
-        fresh: &mut [f32],
+        stylized: &mut [f32],
         next: &[f32],
         ahead: &Motion,
-        canvas: Canvas,
+        place: Placement,
         smoothing: Smoothing,
         scratch: &mut Vec<Pixel>,
     ) -> Result<()> {
-        if smoothing.method != Method::Motion || smoothing.is_off() || Change::of(ahead.seen) != Change::None {
+        if smoothing.method != Method::Motion || smoothing.is_off() || Change::of(ahead.similarity) != Change::None {
             return Ok(());
         }
-        self.fit(canvas);
-        remember(scratch, next, canvas);
-        self.shown.resize(fresh.len(), 0.0);
-        let how = (smoothing.weights_ahead(), Finish::NONE);
-        let mut blended = ImageMut::of_planar(&mut self.shown, (canvas.width, canvas.height))?;
-        self.warper.accumulate(canvas, &ahead.field, scratch, fresh, how, (&mut blended, &mut self.next));
-        fresh.copy_from_slice(&self.shown);
+        self.make_room(place);
+        store(scratch, next, place);
+        self.average.resize(stylized.len(), 0.0);
+        let blend = (smoothing.weights_ahead(), Sharpening::NONE);
+        let mut blended = ImageMut::of_planar(&mut self.average, place.tensor)?;
+        let accumulator = &mut self.accumulator;
+        accumulator.accumulate(place, &ahead.field, scratch, stylized, blend, (&mut blended, &mut self.next));
+        stylized.copy_from_slice(&self.average);
         Ok(())
     }
 
-    fn fit(&mut self, canvas: Canvas) {
-        let area = canvas.width * canvas.height;
-        self.next.resize(area, Pixel::default());
+    fn make_room(&mut self, place: Placement) {
+        self.next.resize(place.tensor.0 * place.tensor.1, Pixel::default());
     }
 }
 
-/// The stylized frame becomes the history.
-fn remember(history: &mut Vec<Pixel>, stylized: &[f32], canvas: Canvas) {
-    let area = canvas.width * canvas.height;
+/// Makes a stylized frame the history.
+fn store(history: &mut Vec<Pixel>, stylized: &[f32], place: Placement) {
+    let area = place.tensor.0 * place.tensor.1;
     history.clear();
     let (red, rest) = stylized.split_at(area);
     let (green, blue) = rest.split_at(area);
-    let pixels = red.iter().zip(green).zip(blue).map(|((r, g), b)| pixel_of([*r, *g, *b, FRESH]));
+    let pixels = red.iter().zip(green).zip(blue).map(|((r, g), b)| pixel_of([*r, *g, *b, INITIAL_WEIGHT]));
     history.extend(pixels);
 }

@@ -1,8 +1,13 @@
-//! Stable in time: the history of stylized frames, and the blend with it.
+//! Temporal stability: the history of stylized frames, warped along the motion and blended with each new one.
 //!
-//! Comes in: input frames and their stylized frames. Goes out: the stylized frames without flicker.
+//! Input: input frames and their stylized frames. Output: stylized frames without flicker, and frames that are
+//! propagated along the motion without an inference of their own.
 
-mod delayed;
+pub mod accumulate;
+pub mod blend;
 pub mod estimator;
 pub mod history;
+mod lookahead;
+pub mod sharpen;
 pub mod stabilizer;
+pub mod statistics;

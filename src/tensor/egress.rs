@@ -1,4 +1,7 @@
-//! Tensor to image: to planar RGB in 0..=1 (what the temporal part sees), then clamp, round and crop.
+//! Tensor to image.
+//!
+//! Input: a generator's output tensor. Output: planar RGB in 0..=1 for the stabilizer, then an image: clamped, rounded
+//! and cropped.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +17,13 @@ use crate::tensor::ingest::Number;
 use crate::tensor::layout::Format;
 use crate::tensor::placement::Placement;
 
-/// Undoes a model's range and orders: `planar` becomes planar RGB, 0..=1 for what is in range (not clamped).
+/// Converts a tensor of a model's format to planar RGB; a value in the model's range becomes 0..=1, others are not clamped.
 ///
 /// # Errors
 /// Lengths that are not 3 x width x height.
 pub fn to_planar<T: Number>(data: &[T], format: &Format, size: (usize, usize), planar: &mut [f32]) -> Result<()> {
     let (width, height) = size;
-    let wrong = || format!("tensors of {} elements for 3x{height}x{width}", data.len());
+    let wrong = || format!("the tensor has {} elements, expected 3x{height}x{width}", data.len());
     ensure!(planar.len() == 3 * width * height, wrong());
     let view = format.view(data, width, height).with_context(wrong)?;
     for (channel, plane) in planar.chunks_exact_mut(width * height).enumerate() {
@@ -41,14 +44,14 @@ fn convert_row<T: Number>(row: ArrayView1<T>, target: &mut [f32], scale: f32, of
     }
 }
 
-/// The way back: planar RGB in 0..=1 into a tensor of a model's range and orders.
+/// Converts planar RGB in 0..=1 to a tensor of a model's format.
 ///
 /// # Errors
 /// Lengths that are not 3 x width x height.
 pub fn from_planar<T: Number>(planar: &[f32], format: &Format, size: (usize, usize), data: &mut [T]) -> Result<()> {
     let (width, height) = size;
     let length = data.len();
-    let wrong = || format!("tensors of {length} elements for 3x{height}x{width}");
+    let wrong = || format!("the tensor has {length} elements, expected 3x{height}x{width}");
     ensure!(planar.len() == 3 * width * height, wrong());
     let mut view = format.view_mut(data, width, height).with_context(wrong)?;
     for (channel, plane) in planar.chunks_exact(width * height).enumerate() {
@@ -68,7 +71,7 @@ pub fn all_finite(values: &[f32]) -> bool {
     let chunks = values.chunks_exact(LANES);
     let rest = chunks.remainder();
     let mut zero = [0f32; LANES];
-    // 0 * v is 0 for every finite v and NaN for the others.
+    // 0 * v is 0 for every finite v and NaN otherwise.
     for chunk in chunks {
         for (z, v) in zero.iter_mut().zip(chunk) {
             *z += v * 0.0;
@@ -77,16 +80,27 @@ pub fn all_finite(values: &[f32]) -> bool {
     zero.iter().chain(rest).all(|v| v.is_finite())
 }
 
-/// Clamps, rounds and crops planar RGB in 0..=1 into an image. Values beyond the range are clipped, NaN becomes black.
-/// Returns whether all values of the tensor are finite.
+/// Clamps, rounds and crops planar RGB in 0..=1 into an image; NaN becomes 0. Returns whether all values of the tensor
+/// are finite, those outside the picture too.
 ///
 /// # Errors
-/// A tensor of another length than placed, or an image of another size than the placed picture.
+/// A tensor of another length than 3 x `place.tensor`, or an image of another size than `place.picture`.
 pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageMut<S>) -> Result<bool> {
     let (width, height) = place.tensor;
     let shape = image.shape();
-    ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
-    ensure!(planar.len() == 3 * width * height, "tensor of {} elements for {place:?}", planar.len());
+    ensure!(
+        (shape.width, shape.height) == place.picture,
+        "the image has {}x{} pixels, expected {}x{}",
+        shape.width,
+        shape.height,
+        place.picture.0,
+        place.picture.1
+    );
+    ensure!(
+        planar.len() == 3 * width * height,
+        "the tensor has {} elements, expected 3x{height}x{width}",
+        planar.len()
+    );
     let (broken, rows) = (AtomicBool::new(false), threads::band(height));
     threads::share(image.bands(height, place.origin.1, rows), |(first, (mut image, top))| {
         let rows = first..(first + rows).min(height);
@@ -99,7 +113,8 @@ pub fn to_image<S: Sample>(planar: &[f32], place: &Placement, image: &mut ImageM
     Ok(!broken.into_inner())
 }
 
-/// Those `rows` of the tensor, into the `image` that begins at row `top` of it. Returns whether all of them are finite.
+/// Converts `rows` of the tensor into `image`, which starts at the tensor's row `top`. Returns whether all of their
+/// values are finite.
 #[inline(always)]
 fn to_band<S: Sample>(
     planar: &[f32],
@@ -122,7 +137,7 @@ fn to_band<S: Sample>(
     finite
 }
 
-/// Clamps and rounds a row of values in 0..=1. NaN becomes black.
+/// Clamps to 0..=1, scales to 0 ..= `white` and rounds a row of values; NaN becomes 0.
 #[inline(always)]
 pub fn to_row<S: Sample>(source: &[f32], target: &mut [S], white: u16) {
     let white = f32::from(white);
@@ -140,7 +155,7 @@ mod tests {
     use crate::tensor::layout::{Axes, Channels, Range};
 
     #[test]
-    fn what_goes_in_comes_out_for_every_format() {
+    fn images_round_trip_through_every_format() {
         let samples: Vec<u8> = (0..3 * 7 * 5).map(|i| (i * 37 % 256) as u8).collect();
         let planes: Vec<&[u8]> = samples.chunks(35).collect();
         let shape = Shape { width: 7, height: 5, white: 255 };
@@ -167,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn overshoot_is_clipped_and_nan_is_black() {
+    fn values_out_of_range_are_clamped_and_nan_is_zero() {
         let planar = [-0.5, 1.5, f32::NAN, 0.5, f32::INFINITY, 1.0, f32::NEG_INFINITY, 0.0, 1e30, -1e30, 0.999, 0.001];
         let shape = Shape { width: 2, height: 2, white: 4095 };
         let (mut r, mut g, mut b) = ([0u16; 4], [0u16; 4], [0u16; 4]);
@@ -179,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_value_anywhere_is_found() {
+    fn one_value_that_is_not_finite_is_detected_anywhere() {
         for length in [1, 15, 16, 17, 100] {
             assert!(all_finite(&vec![1.0; length]));
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

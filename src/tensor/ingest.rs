@@ -1,6 +1,6 @@
 //! Image to tensor: normalise, reorder, pad by reflection, in one pass.
 //!
-//! Comes in: planar RGB, with or without alpha. Goes out: the generator's input tensor. Pixels of alpha 0 become mid-grey, so
+//! Input: planar RGB, with or without alpha. Output: the generator's input tensor. Pixels of alpha 0 become mid-grey, so
 //! that their hidden colours do not reach visible pixels through the generator's receptive field.
 
 use anyhow::{Context, Result};
@@ -58,7 +58,7 @@ impl Number for u8 {
 /// Writes `image` into `tensor` at its place and fills the rest by reflection. Invisible pixels (alpha 0) become mid-grey.
 ///
 /// # Errors
-/// A tensor whose length is not 3 x width x height of the placement, or an image of another size than placed.
+/// A tensor of another length than 3 x `place.tensor`, or an image of another size than `place.picture`.
 pub fn ingest<S: Sample, T: Number>(
     image: &Image<S>,
     tensor: &mut [T],
@@ -66,12 +66,20 @@ pub fn ingest<S: Sample, T: Number>(
     place: &Placement,
 ) -> Result<()> {
     let shape = image.shape();
-    anyhow::ensure!((shape.width, shape.height) == place.picture, "image of {shape:?} for a place of {place:?}");
+    let ((width, height), picture) = (place.tensor, place.picture);
+    anyhow::ensure!(
+        (shape.width, shape.height) == picture,
+        "the image has {}x{} pixels, expected {}x{}",
+        shape.width,
+        shape.height,
+        picture.0,
+        picture.1
+    );
     let length = tensor.len();
     let mut view = format
-        .view_mut(tensor, place.tensor.0, place.tensor.1)
-        .with_context(|| format!("tensor of {length} elements for {place:?}"))?;
-    let rows = threads::band(place.tensor.1);
+        .view_mut(tensor, width, height)
+        .with_context(|| format!("the tensor has {length} elements, expected 3x{height}x{width}"))?;
+    let rows = threads::band(height);
     let bands = (0..).step_by(rows).zip(view.axis_chunks_iter_mut(Axis(1), rows));
     threads::share(bands, |(first, band)| {
         dispatch!(level(), _simd => fill_band(band, first, image, format, place));
@@ -79,7 +87,7 @@ pub fn ingest<S: Sample, T: Number>(
     Ok(())
 }
 
-/// Fills the rows of a tensor from `first` on.
+/// Fills the band of a tensor that starts at row `first`.
 #[inline(always)]
 fn fill_band<S: Sample, T: Number>(
     mut band: ArrayViewMut3<T>,
@@ -153,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn planar_and_interleaved_hold_the_same_picture() {
+    fn planar_and_interleaved_tensors_hold_the_same_picture() {
         let place = Placement::centered((2, 2), (2, 2));
         let planar: Vec<f32> = filled(Format::CANONICAL, place);
         let format = Format { axes: Axes::Nhwc, channels: Channels::Bgr, range: Range::BYTE };
@@ -164,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_filled_by_reflection() {
+    fn padding_is_filled_by_reflection() {
         let place = Placement { tensor: (4, 3), origin: (1, 1), picture: (2, 2) };
         let tensor: Vec<f16> = filled(Format { range: Range::BYTE, ..Format::CANONICAL }, place);
         let red: Vec<_> = tensor[..12].iter().map(|v| v.to_f32()).collect();
@@ -191,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_sizes_are_refused() {
+    fn wrong_sizes_are_errors() {
         let image = Image::new([&PLANES[0][..], &PLANES[1], &PLANES[2]], [2; 3], SHAPE).unwrap();
         let place = Placement::centered((2, 2), (2, 2));
         assert!(ingest(&image, &mut [0f32; 11], &Format::CANONICAL, &place).is_err());

@@ -1,7 +1,7 @@
-//! How a picture lies in a tensor: axis order, channel order, value range, element type, padding.
+//! Format of a picture in a tensor: axis order, channel order, value range, element type.
 //!
-//! Everything here is plain data that the model contract fills in; parsing and printing use the same words as the
-//! element's properties and the metadata keys.
+//! Input: the text of element properties and metadata keys. Output: plain data for the model contract, printed with the
+//! same words; views of a tensor by channel, row and column.
 
 use std::fmt;
 use std::str::FromStr;
@@ -82,7 +82,7 @@ impl Channels {
     /// Every channel order with its name.
     pub const ALL: [(&'static str, Channels); 2] = [("rgb", Channels::Rgb), ("bgr", Channels::Bgr)];
 
-    /// Where channel `c` of an RGB image lies.
+    /// Index of channel `c` of an RGB image.
     pub fn index(self, c: usize) -> usize {
         match self {
             Channels::Rgb => c,
@@ -155,7 +155,7 @@ impl fmt::Display for Element {
 pub struct Range {
     /// Factor of each channel, in RGB order whatever the tensor's channel order.
     pub scale: [f32; 3],
-    /// What black becomes, in RGB order.
+    /// Value of black, in RGB order.
     pub offset: [f32; 3],
 }
 
@@ -227,7 +227,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// How a picture lies in one tensor.
+/// Format of a picture in one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Format {
     /// Axis order.
@@ -239,10 +239,10 @@ pub struct Format {
 }
 
 impl Format {
-    /// Planar RGB in 0..=1, what the crate computes with.
+    /// Planar RGB in 0..=1, the format that the crate computes with.
     pub const CANONICAL: Format = Format { axes: Axes::Nchw, channels: Channels::Rgb, range: Range::UNIT };
 
-    /// Whether a tensor of this format is already what the crate computes with.
+    /// Whether a tensor of this format is planar RGB in 0..=1.
     pub fn is_canonical(&self) -> bool {
         self.axes.is_planar() && self.channels == Channels::Rgb && self.range == Range::UNIT
     }
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_go_both_ways() {
+    fn axis_orders_round_trip_as_text() {
         for (name, axes) in Axes::ALL {
             assert_eq!(name.parse::<Axes>().unwrap(), axes);
             assert_eq!(axes.to_string(), name);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_go_both_ways() {
+    fn ranges_round_trip_as_text() {
         for text in ["0,255", "0,1", "-1,1"] {
             assert_eq!(text.parse::<Range>().unwrap().to_string(), text);
         }

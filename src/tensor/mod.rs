@@ -1,7 +1,8 @@
-//! Between pixels and numbers: ranges, axis orders, channel orders, padding.
+//! Conversion between images and tensors: value ranges, axis orders, channel orders, element types, padding.
 //!
-//! Comes in: planar images. Goes out: tensors as a model wants them; and back again.
-//! The only tensor that the rest of the crate computes with is planar RGB `f32` in 0..=1.
+//! Input: planar images. Output: tensors in a model's format; and the reverse. The other modules compute with one
+//! format only: planar RGB
+//! `f32` in 0..=1.
 
 pub mod egress;
 pub mod ingest;

@@ -1,31 +1,31 @@
-//! Where a picture lies in a tensor that is larger than it, and what fills the rest.
+//! Placement of a picture in a tensor that is at least as large, and padding by reflection.
 //!
-//! Comes in: sizes of picture and tensor. Goes out: the place, and the mirrored index for what lies outside.
+//! Input: sizes of picture and tensor. Output: the placement, and the reflected index of a position outside the picture.
 
 use anyhow::{Result, ensure};
 
-/// Where the picture lies in a tensor that is larger than it; the rest is filled by reflection.
+/// Position of a picture in a tensor at least as large; the padding is filled by reflection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// Size of the tensor.
+    /// Width and height of the tensor.
     pub tensor: (usize, usize),
     /// Column and row of the picture's first pixel.
     pub origin: (usize, usize),
-    /// Size of the picture.
+    /// Width and height of the picture.
     pub picture: (usize, usize),
 }
 
 impl Placement {
-    /// The picture in the middle of a tensor at least as large.
+    /// A picture in the middle of a tensor at least as large.
     pub fn centered(picture: (usize, usize), tensor: (usize, usize)) -> Self {
         let middle = |p: usize, t: usize| t.saturating_sub(p) / 2;
         Self { tensor, origin: (middle(picture.0, tensor.0), middle(picture.1, tensor.1)), picture }
     }
 
-    /// The same place in a tensor of another size (a generator that enlarges its input).
+    /// The same placement in a tensor of another size (a generator that enlarges its input).
     ///
     /// # Errors
-    /// Sizes of which one is not a whole multiple of the other by the same factor both ways.
+    /// Sizes whose ratio is not the same whole number, or its inverse, in both dimensions.
     pub fn scaled_to(&self, tensor: (usize, usize)) -> Result<Self> {
         let scale = |v: usize, from: usize, to: usize| (v * to).div_ceil(from.max(1));
         let same_factor = tensor.0 * self.tensor.1 == tensor.1 * self.tensor.0;
@@ -43,7 +43,7 @@ impl Placement {
     }
 }
 
-/// Index in 0..n of position `i`, mirrored at both ends without repeating the edge, as often as needed.
+/// Index in 0..n of position `i`, reflected at both ends without repeating the border, as often as needed.
 pub fn reflect(i: isize, n: usize) -> usize {
     if n == 1 {
         return 0;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reflection_does_not_repeat_the_edge() {
+    fn reflection_does_not_repeat_the_border() {
         let row: Vec<_> = (-4..7).map(|i| reflect(i, 3)).collect();
         assert_eq!(row, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
         assert_eq!(reflect(-5, 1), 0);

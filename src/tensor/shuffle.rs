@@ -1,6 +1,6 @@
-//! From the planes of a sub-pixel convolution to a picture (Shi et al. 2016).
+//! Pixel shuffle by two: from the planes of a sub-pixel convolution to a picture (Shi et al. 2016).
 //!
-//! Comes in: four planes for each colour, one for each pixel of a square of four. Goes out: planar RGB, cropped.
+//! Input: four planes for each colour channel, one for each pixel of a 2 x 2 square. Output: planar RGB, cropped.
 
 use anyhow::{Result, ensure};
 use fearless_simd::{dispatch, prelude::*};
@@ -8,11 +8,11 @@ use fearless_simd::{dispatch, prelude::*};
 use crate::frame::lanes::{LANES, eight, level};
 use crate::frame::threads;
 
-/// Pixel `(2y + i, 2x + j)` of channel `c` is plane `4c + 2i + j` at `(y, x)`. `planes` are twelve, each `width` wide;
-/// `crop` pixels, an even number, are left out on each side of the picture.
+/// Pixel `(2y + i, 2x + j)` of channel `c` is plane `4c + 2i + j` at `(y, x)`. `planes` holds twelve planes `width`
+/// wide; `crop` pixels, an even number, are cut off on each side of the picture.
 ///
 /// # Errors
-/// Lengths that do not belong together.
+/// Lengths that do not fit together, or an odd crop.
 pub fn pixel_shuffle(planes: &[f32], width: usize, crop: usize, picture: &mut [f32]) -> Result<()> {
     let (area, wide) = (planes.len() / 12, (2 * width).saturating_sub(2 * crop));
     let height = (2 * area).checked_div(width).unwrap_or_default().saturating_sub(2 * crop);
@@ -39,7 +39,7 @@ pub fn pixel_shuffle(planes: &[f32], width: usize, crop: usize, picture: &mut [f
     Ok(())
 }
 
-/// The first values of both, then the second ones, and so on.
+/// Alternates the values of both rows.
 #[inline(always)]
 fn interleave<S: Simd>(simd: S, even: &[f32], odd: &[f32], target: &mut [f32]) {
     let (evens, odds) = (even.as_chunks::<LANES>(), odd.as_chunks::<LANES>());

@@ -1,9 +1,9 @@
-//! A stylized frame made at a smaller size, brought to the size of the frame with the frame's own edges.
+//! Guided upsampling: from the inference size to the frame's size, with the edges of the input frame.
 //!
-//! Comes in: the stylized frame, the lightness of the frame at both sizes. Goes out: the stylized frame at full size. In every
-//! neighbourhood the stylized frame is explained by the frame's lightness (fast guided filter, He and Sun 2015); the slope is
-//! applied to the lightness at full size, and what the lightness does not explain, the strokes, is interpolated as
-//! it is (residual interpolation, Kiku et al. 2013). So at the stylized frame's own pixels nothing changes.
+//! Input: the stylized frame, and the luma of the input frame at both sizes. Output: the stylized frame at full size.
+//! In every 5 x 5 neighbourhood the stylized frame is fitted as a linear function of the luma (fast guided filter, He
+//! and Sun 2015); the slope is applied to the luma at full size, and the residual, the brush strokes, is interpolated
+//! linearly (residual interpolation, Kiku et al. 2013). At equal sizes the stylized frame is unchanged.
 
 mod sums;
 
@@ -12,11 +12,11 @@ use fearless_simd::{dispatch, f32x4, f32x8, prelude::*};
 
 use crate::frame::image::{Image, ImageMut, Sample, Shape};
 use crate::frame::lanes::{LANES, eight, four, level, planes_of};
-use crate::frame::size::{Between, between};
+use crate::frame::size::{Lerp, lerp_table};
 use crate::frame::threads;
 use sums::{Line, RADIUS, Running, Sums, read_row, sum_along};
 
-/// The lightness of a frame at a smaller size: the mean of its first plane over each pixel, 0..=65535.
+/// Luma of a frame at a smaller size: the mean of its first plane over the area of each pixel, 0..=65535.
 #[derive(Debug, Default)]
 pub struct Light {
     size: (usize, usize),
@@ -25,10 +25,10 @@ pub struct Light {
 }
 
 impl Light {
-    /// Takes the lightness of `frame` at `size`; invisible pixels (alpha 0) are mid-grey.
+    /// Computes the luma of `frame` at `size`; invisible pixels (alpha 0) are mid-grey.
     pub fn take<L: Sample>(&mut self, frame: &Image<L>, size: (usize, usize)) {
         let large = frame.shape();
-        // Whole pixels: a cell begins where the one before ends.
+        // Areas of whole pixels that do not overlap.
         let cell = |i: usize, small: usize, large: usize| {
             let start = i * large / small;
             start..((i + 1) * large / small).max(start + 1)
@@ -56,38 +56,38 @@ impl Light {
         }
     }
 
-    /// As an image, the same in every plane.
+    /// The luma as an image with three equal planes.
     ///
     /// # Errors
-    /// Nothing was taken yet.
+    /// [`Light::take`] was not called.
     pub fn image(&self) -> Result<Image<'_, u16>> {
         let shape = Shape { width: self.size.0, height: self.size.1, white: u16::MAX };
         Image::new([&self.pixels; 3], [self.size.0; 3], shape)
     }
 }
 
-/// The upsampler: tables and scratch of one pair of sizes.
+/// The upsampler; holds tables and scratch of one pair of sizes.
 #[derive(Debug, Default)]
 pub struct Guided {
-    columns: Vec<Between>,
-    rows: Vec<Between>,
+    columns: Vec<Lerp>,
+    rows: Vec<Lerp>,
     cells: Vec<Sums>,
     across: Vec<Sums>,
     down: Vec<Sums>,
     lines: Vec<Line>,
-    /// A row between two rows of lines, for each band of rows.
+    /// Interpolated row of lines, one for each band of rows.
     scratch: Vec<Vec<Line>>,
 }
 
 impl Guided {
-    /// Tables for going from `small` to `large`.
+    /// An upsampler from size `small` to size `large`.
     pub fn new(small: (usize, usize), large: (usize, usize)) -> Self {
-        let table = |small: usize, large: usize| between(large, 0, large, small);
+        let table = |small: usize, large: usize| lerp_table(large, 0, large, small);
         Self { columns: table(small.0, large.0), rows: table(small.1, large.1), ..Default::default() }
     }
 
-    /// Fills `large` from `stylized`. `light` is the frame's lightness at the stylized frame's size, `guide` at that of
-    /// `large`: the first plane of each.
+    /// Upsamples `stylized` into `large`. `light` is the input frame's luma at the size of `stylized`, `guide` at that
+    /// of `large`; only their first planes are read.
     pub fn run<S: Sample, K: Sample, L: Sample>(
         &mut self,
         stylized: &Image<S>,
@@ -105,8 +105,8 @@ impl Guided {
         threads::share(pieces, |((first, (mut band, _)), scratch)| grow.fill(first, &mut band, scratch));
     }
 
-    /// The lines at the stylized frame's own pixels: sums along each row, and of those down each column, by what enters the
-    /// neighbourhood and what leaves it. At the border it is smaller.
+    /// Fits a line at every pixel of the stylized frame, by running sums along rows, then down columns. At the border
+    /// the neighbourhood is smaller.
     #[inline(always)]
     fn fit<V: Simd, S: Sample, L: Sample>(&mut self, simd: V, stylized: &Image<S>, light: &Image<L>) {
         let Shape { width, height, .. } = stylized.shape();
@@ -142,16 +142,16 @@ impl Guided {
     }
 }
 
-/// What all rows of the large stylized frame need.
+/// Inputs of all rows of the large frame.
 struct Grow<'a, L> {
     lines: &'a [Line],
-    columns: &'a [Between],
-    rows: &'a [Between],
+    columns: &'a [Lerp],
+    rows: &'a [Lerp],
     guide: &'a Image<'a, L>,
 }
 
 impl<L: Sample> Grow<'_, L> {
-    /// Fills `band`, which begins at row `first`.
+    /// Fills the band that starts at row `first`.
     fn fill<S: Sample>(&self, first: usize, band: &mut ImageMut<S>, scratch: &mut [Line]) {
         let Shape { height, white, .. } = band.shape();
         dispatch!(level(), simd => {
@@ -171,7 +171,7 @@ impl<L: Sample> Grow<'_, L> {
         white: f32,
     ) {
         let width = row.len();
-        let Between { low, high, share } = self.rows[y];
+        let Lerp { low, high, share } = self.rows[y];
         let slope = white / f32::from(self.guide.shape().white);
         let scale = eight(simd, &[slope, slope, slope, slope, white, white, white, white]);
         let lines = |row: u32| &self.lines[row as usize * width..][..width];
@@ -207,12 +207,12 @@ fn put<V: Simd, S: Sample>(colors: f32x8<V>, plane: &mut [S]) {
     }
 }
 
-/// Red, green and blue of eight pixels, from the row of lines between which they lie and the lightness there.
+/// Red, green and blue of eight pixels, from a row of lines and the luma of the pixels.
 #[inline(always)]
 fn colors<V: Simd, L: Sample>(
     simd: V,
     row: &[Line],
-    [a, b, c, d, e, f, g, h]: &[Between; LANES],
+    [a, b, c, d, e, f, g, h]: &[Lerp; LANES],
     light: &[L; LANES],
     white: f32,
 ) -> [f32x8<V>; 3] {
@@ -233,9 +233,9 @@ fn colors<V: Simd, L: Sample>(
 }
 
 #[inline(always)]
-fn color<V: Simd>(simd: V, row: &[Line], between: &Between, light: f32) -> f32x4<V> {
-    let (a, b) = (eight(simd, &row[between.low as usize]), eight(simd, &row[between.high as usize]));
-    let (slope, rest) = (b - a).mul_add(between.share, a).split();
+fn color<V: Simd>(simd: V, row: &[Line], lerp: &Lerp, light: f32) -> f32x4<V> {
+    let (a, b) = (eight(simd, &row[lerp.low as usize]), eight(simd, &row[lerp.high as usize]));
+    let (slope, rest) = (b - a).mul_add(lerp.share, a).split();
     slope.mul_add(light, rest)
 }
 
@@ -249,7 +249,7 @@ mod tests {
         Shape { width, height, white: 255 }
     }
 
-    /// A frame with hard edges that do not lie on the small picture's grid.
+    /// A frame with hard edges off the grid of the small frame.
     fn frame(size: (usize, usize), factor: usize) -> Vec<u8> {
         let lit = |x: usize, y: usize| if (x / 23 + y / 17).is_multiple_of(2) { 60 } else { 180 };
         let mean = |x: usize, y: usize| -> u8 {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn invisible_pixels_have_no_light_of_their_own() {
+    fn invisible_pixels_do_not_change_the_luma() {
         let light = |hidden: u8| {
             let plane = [100, hidden, 100, 100];
             let frame = Image::new([&plane[..]; 3], [4; 3], shape((4, 1))).unwrap();
@@ -288,9 +288,9 @@ mod tests {
     }
 
     #[test]
-    fn edges_of_the_frame_are_the_paintings_edges() {
+    fn the_output_has_the_edges_of_the_input_frame() {
         for factor in [2, 3] {
-            // The stylized frame is the negative: known at full size too.
+            // The stylized frame is the negative, so that the ideal output is known.
             let (shown, guide, small) = run(factor, |v, _| 255 - v);
             let width = SMALL.0 * factor;
             let off = |i: usize, v: u8| f64::from(v.abs_diff(255 - guide[i]));
@@ -302,8 +302,8 @@ mod tests {
     }
 
     #[test]
-    fn strokes_that_the_frame_does_not_have_stay() {
-        // Stripes across everything, alternating from pixel to pixel of the small stylized frame.
+    fn at_the_same_size_the_output_is_the_stylized_frame() {
+        // Stripes that the input frame does not have, one pixel wide.
         let (shown, ..) = run(1, |v, i| v / 2 + if i % 2 == 0 { 60 } else { 0 });
         let (light, width) = (frame(SMALL, 1), SMALL.0);
         let worst =
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_painting_stays_flat() {
+    fn a_flat_stylized_frame_stays_flat() {
         let (shown, ..) = run(3, |_, _| 77);
         assert!(shown.iter().all(|v| v.abs_diff(77) <= 1));
     }

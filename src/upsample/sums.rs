@@ -1,32 +1,32 @@
-//! How a stylized frame depends on the lightness of its frame: sums over every neighbourhood, and the line that fits them best.
+//! Linear regression of the stylized frame on the luma of its input frame, in a neighbourhood of every pixel.
 //!
-//! Comes in: rows of both. Goes out: a line for every pixel.
+//! Input: rows of both. Output: running sums over 5 x 5 pixels, and from them slope and residual at every pixel.
 
 use fearless_simd::{f32x4, f32x8, prelude::*};
 
 use crate::frame::image::{Image, Sample};
 use crate::frame::lanes::eight;
 
-/// Pixels on each side that make a neighbourhood: 5 x 5.
+/// Radius of a neighbourhood in pixels: 5 x 5.
 pub const RADIUS: usize = 2;
-/// Variance of the lightness (0..=1) below which there are no edges to follow.
-const FLAT: f32 = 4e-4;
-/// The stylized frame's contrast over the frame's is at most this: a faint edge must not become a strong one.
-const STEEPEST: f32 = 1.5;
+/// Regularisation: variance of the luma (0..=1) below which a neighbourhood has no edges; epsilon of the guided filter.
+const EPSILON: f32 = 4e-4;
+/// Largest slope, in absolute value: a weak edge of the input frame must not become a strong one.
+const MAX_SLOPE: f32 = 1.5;
 
-/// Slope and remainder at a pixel of the small stylized frame: stylized frame = slope * lightness + remainder. Four values each: red,
-/// green, blue, spare.
+/// Slope and residual at a pixel of the small frame: stylized = slope * luma + residual. Four values each: red, green,
+/// blue, unused.
 pub type Line = [f32; 8];
 
-/// Sums over a neighbourhood: of the stylized frame (red, green, blue, spare) and of its products with the lightness; and of the
-/// lightness and its square.
+/// Sums over a neighbourhood: the stylized frame (red, green, blue, unused) and its products with the luma; the luma
+/// and its square.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sums {
     stylized: [f32; 8],
     light: [f32; 4],
 }
 
-/// A row as sums of one pixel each.
+/// Reads a row as sums of single pixels.
 #[inline(always)]
 pub fn read_row<S: Sample, L: Sample>(cells: &mut [Sums], stylized: &Image<S>, light: &Image<L>, y: usize) {
     let scale = 1.0 / f32::from(stylized.shape().white);
@@ -38,7 +38,7 @@ pub fn read_row<S: Sample, L: Sample>(cells: &mut [Sums], stylized: &Image<S>, l
     }
 }
 
-/// The sums of every pixel of a row and [`RADIUS`] on both sides, as far as there are.
+/// Sums every pixel of a row with up to [`RADIUS`] pixels on both sides.
 #[inline(always)]
 pub fn sum_along<V: Simd>(simd: V, cells: &[Sums], sums: &mut [Sums]) {
     let mut sum = Running::of(simd, &Sums::default());
@@ -57,20 +57,20 @@ pub fn sum_along<V: Simd>(simd: V, cells: &[Sums], sums: &mut [Sums]) {
 }
 
 impl Sums {
-    /// Least squares over `1 / share` pixels; exact at the pixel in the middle.
+    /// Least-squares line over `1 / share` pixels, shifted to be exact at the pixel in the middle.
     #[inline(always)]
     pub fn line<V: Simd>(&self, simd: V, share: f32, middle: &Sums) -> Line {
         let (stylized, product) = eight(simd, &self.stylized).split();
         let (mean, square) = (self.light[0] * share, self.light[1] * share);
         let covariance = product * share - stylized * (share * mean);
-        let slope = covariance * (1.0 / ((square - mean * mean).max(0.0) + FLAT));
-        let slope = slope.max(-STEEPEST).min(STEEPEST);
+        let slope = covariance * (1.0 / ((square - mean * mean).max(0.0) + EPSILON));
+        let slope = slope.max(-MAX_SLOPE).min(MAX_SLOPE);
         let (middle, light) = (eight(simd, &middle.stylized).split().0, middle.light[0]);
         slope.combine(middle - slope * light).to_array()
     }
 }
 
-/// Sums at work.
+/// Running sums in registers.
 #[derive(Clone, Copy)]
 pub struct Running<V: Simd> {
     stylized: f32x8<V>,
@@ -78,27 +78,27 @@ pub struct Running<V: Simd> {
 }
 
 impl<V: Simd> Running<V> {
-    /// These.
+    /// Loads sums.
     #[inline(always)]
     pub fn of(simd: V, sums: &Sums) -> Self {
         Self { stylized: eight(simd, &sums.stylized), light: f32x4::load_array_ref(simd, &sums.light) }
     }
 
-    /// With what enters the neighbourhood.
+    /// Adds a pixel that enters the neighbourhood.
     #[inline(always)]
     pub fn add(self, other: &Sums) -> Self {
         let other = Self::of(self.stylized.token(), other);
         Self { stylized: self.stylized + other.stylized, light: self.light + other.light }
     }
 
-    /// Without what leaves it.
+    /// Subtracts a pixel that leaves the neighbourhood.
     #[inline(always)]
     pub fn take(self, other: &Sums) -> Self {
         let other = Self::of(self.stylized.token(), other);
         Self { stylized: self.stylized - other.stylized, light: self.light - other.light }
     }
 
-    /// Into `sums`.
+    /// Stores the sums.
     #[inline(always)]
     pub fn store(self, sums: &mut Sums) {
         self.stylized.store_array(&mut sums.stylized);

@@ -1,13 +1,16 @@
-//! A picture between its pixels: bicubic interpolation by a table of weights.
+//! Bicubic interpolation with tabulated Catmull-Rom weights (Keys 1981, a = -1/2).
+//!
+//! Input: an image of the history, the index of a pixel and a phase in 1/64 pixel from there. Output: the pixel's four
+//! values. A pixel is four lanes wide, so that one row of four taps is one vector of sixteen.
 
 use fearless_simd::{f32x4, f32x16, prelude::*};
 
 use crate::warp::pixel::{Pixel, WHITE, four, one};
 
-/// Places between two pixels are told apart this finely: more would not be seen.
+/// Phases between two pixels; finer ones make no visible difference.
 pub const PHASES: usize = 64;
 
-/// Catmull-Rom weights (Keys 1981, a = -1/2) of the four taps around every place.
+/// Weights of the four taps at each phase.
 static TAPS: [[f32; 4]; PHASES] = {
     let mut all = [[0.0; 4]; PHASES];
     let mut phase = 0;
@@ -20,7 +23,7 @@ static TAPS: [[f32; 4]; PHASES] = {
     all
 };
 
-/// The same for four pixels side by side, and from 16 bit to 0..=1: every weight in the four lanes of its pixel.
+/// The same for a row of four pixels, scaled from 16 bit to 0..=1: each weight in the four lanes of its pixel.
 static ACROSS: [[f32; 16]; PHASES] = {
     let mut all = [[0.0; 16]; PHASES];
     let mut i = 0;
@@ -31,26 +34,27 @@ static ACROSS: [[f32; 16]; PHASES] = {
     all
 };
 
-/// Of a place between pixels, in 1/[`PHASES`]: across + [`ROW`] x down, and [`BORDER`] more if taps lie beyond the border.
+/// A phase is horizontal + [`ROW`] x vertical, each in 1/[`PHASES`], plus [`BORDER`] if taps lie beyond the border.
 pub const ROW: u32 = PHASES as u32;
-/// Mark of a place some of whose taps lie beyond the border.
+/// Flag of a phase some of whose taps lie beyond the border.
 pub const BORDER: u32 = 1 << 12;
 
-/// The history between its pixels, 0..=1: `at` is the number of the pixel above and to the left, `between` how far from there.
+/// Samples the history, values 0..=1: `at` is the index of the pixel above and to the left, `phase` the distance from
+/// there.
 #[inline(always)]
 pub fn sample<S: Simd>(
     simd: S,
     history: &[Pixel],
     (width, height): (usize, usize),
-    (at, between): (u32, u32),
+    (at, phase): (u32, u32),
 ) -> f32x4<S> {
     let at = at as usize;
-    if between == 0 {
-        // Nothing to interpolate, as in most of what a still camera sees.
+    if phase == 0 {
+        // On a pixel, as in most of a static scene.
         return one(simd, history.get(at).copied().unwrap_or_default()) * (1.0 / WHITE);
     }
-    let (across, down) = (&ACROSS[(between % ROW) as usize], &TAPS[(between / ROW % ROW) as usize]);
-    if between < BORDER
+    let (across, down) = (&ACROSS[(phase % ROW) as usize], &TAPS[(phase / ROW % ROW) as usize]);
+    if phase < BORDER
         && let Some(window) = history.get(at.wrapping_sub(width + 1)..)
     {
         let window = window.as_flattened();
@@ -59,14 +63,14 @@ pub fn sample<S: Simd>(
             return weigh(simd, [a, b, c, d], across, down);
         }
     }
-    let lines = beyond(history, (width, height), at);
+    let lines = clamped_taps(history, (width, height), at);
     let [a, b, c, d] = &lines;
     weigh(simd, [a, b, c, d], across, down)
 }
 
-/// The taps of a pixel at the border, which is repeated.
+/// The taps of a pixel near the border, which is repeated.
 #[cold]
-fn beyond(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[u16; 16]; 4] {
+fn clamped_taps(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[u16; 16]; 4] {
     let near = |i: usize, side: usize| i.saturating_sub(1).min(side - 1);
     std::array::from_fn(|j| {
         let row = near(at / width + j, height) * width;
@@ -74,7 +78,7 @@ fn beyond(history: &[Pixel], (width, height): (usize, usize), at: usize) -> [[u1
     })
 }
 
-/// Four lines of four pixels.
+/// Weighted sum of four rows of four pixels.
 #[inline(always)]
 fn weigh<S: Simd>(simd: S, [a, b, c, d]: [&[u16; 16]; 4], across: &[f32; 16], down: &[f32; 4]) -> f32x4<S> {
     let upper = four(simd, b).mul_add(down[1], four(simd, a) * down[0]);
@@ -96,14 +100,14 @@ mod tests {
         for (phase, taps) in TAPS.iter().enumerate() {
             let f = phase as f32 / PHASES as f32;
             assert!((taps.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-            // A straight line is reproduced: taps lie at -1, 0, 1, 2.
+            // A linear function is reproduced: taps are at -1, 0, 1, 2.
             let line: f32 = taps.iter().zip([-1.0, 0.0, 1.0, 2.0]).map(|(w, x)| w * x).sum();
             assert!((line - f).abs() < 1e-6, "phase {phase}: {line}");
         }
         let picture: Vec<Pixel> = (0..12).map(|i| [(i % 4) * 10_000; 4]).collect();
         let at = |x: u32, y: u32, across: u32, down: u32, border: u32| {
-            let between = across + down * ROW + border;
-            dispatch!(level(), simd => sample(simd, &picture, (4, 3), (y * 4 + x, between)).to_array())[0] * WHITE
+            let phase = across + down * ROW + border;
+            dispatch!(level(), simd => sample(simd, &picture, (4, 3), (y * 4 + x, phase)).to_array())[0] * WHITE
                 / 10_000.0
         };
         let half = ROW / 2;

@@ -1,27 +1,27 @@
-//! Pixels of the history. They have 16 bits: half the memory of floats, and memory is what carrying a history waits for.
+//! Pixels of the history: four 16-bit values, interleaved.
 //!
-//! Comes in: values of 0..=1, eight pixels at a time. Goes out: the same, in 1/65535.
+//! Input: values of 0..=1, eight pixels at a time. Output: the same in 1/65535. 16 bits instead of floats, because the
+//! warp is bound by memory bandwidth.
 
 use fearless_simd::{f32x4, f32x8, f32x16, i32x8, prelude::*, u32x8};
 
 use crate::frame::lanes::LANES;
 use crate::tensor::egress::to_row;
 
-/// Red, green, blue, and how good a history the pixel is: the largest share it may have in the next blend. All 0..=65535
-/// for 0..=1.
+/// Red, green, blue and accumulation weight (the largest share in the next blend); 0..=65535 for 0..=1.
 pub type Pixel = [u16; 4];
 
 /// A value of 1.
 pub const WHITE: f32 = 65535.0;
 
-/// A pixel of values that are clamped to 0..=1; NaN is 0.
+/// A pixel of four values, clamped to 0..=1; NaN becomes 0.
 pub fn pixel_of(values: [f32; 4]) -> Pixel {
     let mut pixel = Pixel::default();
     to_row(&values, &mut pixel, u16::MAX);
     pixel
 }
 
-/// Its values, 0..=65535.
+/// The values of a pixel, 0..=65535.
 #[inline(always)]
 pub fn one<S: Simd>(simd: S, pixel: Pixel) -> f32x4<S> {
     f32x4::load_array(simd, pixel.map(f32::from))
@@ -33,20 +33,19 @@ pub fn four<S: Simd>(simd: S, pixels: &[u16; 16]) -> f32x16<S> {
     f32x16::load_array(simd, pixels.map(f32::from))
 }
 
-/// Stores eight pixels, whose values must lie in 0..=1, as pixels `x..x + 8` of a line; what would lie beyond its end is
-/// dropped.
+/// Stores eight pixels, whose values must lie in 0..=1, as pixels `x..x + 8` of a line, up to its end.
 #[inline(always)]
 pub fn store_eight<S: Simd>(simd: S, planes: [f32x8<S>; 4], line: &mut [Pixel], x: usize) {
-    let [red, green, blue, worth] = planes;
+    let [red, green, blue, weight] = planes;
     let (red, green) = whole(red).relaxed_narrow(whole(green)).split();
-    let (blue, worth) = whole(blue).relaxed_narrow(whole(worth)).split();
+    let (blue, weight) = whole(blue).relaxed_narrow(whole(weight)).split();
     let rest = &mut line[x..];
     match rest.as_flattened_mut().first_chunk_mut() {
-        Some(eight) => simd.store_four_interleaved_u16x8([red, green, blue, worth], eight),
+        Some(eight) => simd.store_four_interleaved_u16x8([red, green, blue, weight], eight),
         None => {
             let mut eight = [Pixel::default(); LANES];
             if let Some(eight) = eight.as_flattened_mut().first_chunk_mut() {
-                simd.store_four_interleaved_u16x8([red, green, blue, worth], eight);
+                simd.store_four_interleaved_u16x8([red, green, blue, weight], eight);
             }
             rest.copy_from_slice(&eight[..rest.len()]);
         }
@@ -66,7 +65,7 @@ mod tests {
     use crate::frame::lanes::{eight, level};
 
     #[test]
-    fn values_come_back_from_lines_of_any_length() {
+    fn pixels_round_trip_in_lines_of_any_length() {
         let value = |i: usize| (i * 7919 % 1001) as f32 / 1000.0;
         let planes: Vec<[f32; LANES]> = (0..4).map(|c| std::array::from_fn(|i| value(4 * i + c))).collect();
         for count in [1, 4, 7, 8, 9] {

@@ -44,11 +44,16 @@ pub fn launch(line: &str) -> Said {
 
 /// Plays to the end and stops.
 pub fn play(pipeline: &gst::Element) -> Said {
-    // A refusal is told on the bus, which is read below.
-    let _ = pipeline.set_state(gst::State::Playing);
-    let said = wait(pipeline);
+    // A refusal is posted on the bus, which is read below.
+    let said = play_to_pause(pipeline);
     pipeline.set_state(gst::State::Null).unwrap();
     said
+}
+
+/// Plays to the end without stopping, so that pads keep their caps.
+pub fn play_to_pause(pipeline: &gst::Element) -> Said {
+    let _ = pipeline.set_state(gst::State::Playing);
+    wait(pipeline)
 }
 
 /// Reads the bus until EOS or an error.

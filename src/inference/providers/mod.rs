@@ -222,7 +222,8 @@ impl Provider {
 
     /// Whether int8 variants are used with this setting of `precision`.
     pub fn takes_int8(&self, precision: Precision) -> bool {
-        precision == Precision::Int8 || (precision == Precision::Auto && self.prefers_int8.is_some_and(|prefers| prefers()))
+        precision == Precision::Int8
+            || (precision == Precision::Auto && self.prefers_int8.is_some_and(|prefers| prefers()))
     }
 
     /// This provider and those behind it, each ready to register. A failure to register is an error.

@@ -1,23 +1,23 @@
-//! The first frames of a clip at one size, in memory, as BGR and as NV12: what OpenCV and cameras give.
+//! The first frames of a clip at one size, in memory, as BGR (the format of OpenCV) and NV12 (the format of cameras).
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use gst::prelude::*;
 
-/// Frames at most, and memory for them.
+/// Most frames, and most memory for them.
 const FRAMES: usize = 60;
 const BYTES: usize = 600 << 20;
 
 /// Looped frames.
-pub struct Film {
+pub struct Clip {
     pub size: (usize, usize),
     pub bgr: Vec<gst::Buffer>,
     pub nv12: Vec<gst::Buffer>,
 }
 
-impl Film {
-    /// Reads and scales.
+impl Clip {
+    /// Decodes and scales the frames.
     pub fn read(clip: &Path, size: (usize, usize)) -> Result<Self> {
         let count = FRAMES.min(BYTES / (5 * size.0 * size.1)).max(4);
         let read = |format: &str| frames(clip, format, size, count);
@@ -26,8 +26,8 @@ impl Film {
         Ok(Self { size, bgr, nv12 })
     }
 
-    /// Frame `i` of a loop that goes forth and back, so that it has no cut of its own.
-    pub fn place(&self, i: usize) -> usize {
+    /// Index of frame `i` of a loop that runs forwards and backwards, so that it has no scene cut.
+    pub fn index(&self, i: usize) -> usize {
         let period = 2 * (self.bgr.len() - 1);
         let i = i % period.max(1);
         if i < self.bgr.len() { i } else { period - i }

@@ -1,6 +1,7 @@
-//! What averaging takes from a stylized frame, and what it must not change: fine detail and mean colour, measured in passing.
+//! Fine detail and mean colour of a frame, measured row by row during the blend.
 //!
-//! Comes in: rows of a stylized frame. Goes out: numbers to compare.
+//! Input: rows of planar RGB. Output: the sum of absolute Laplacians and the mean colour, from every fourth row. The
+//! first shows how much averaging blurs, the second whether it drifts.
 
 use std::ops::Add;
 
@@ -8,21 +9,21 @@ use fearless_simd::{f32x8, prelude::*};
 
 use crate::frame::lanes::{LANES, load, unit};
 
-/// Rows between those that detail is measured in.
+/// One row in so many is measured.
 const EVERY: usize = 4;
 
-/// What a picture is like, looked at row by row.
+/// Statistics of the rows added so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Tally {
+pub struct ImageStatistics {
     detail: f32,
     sum: [f32; 3],
     count: f32,
 }
 
-impl Tally {
-    /// Looks at row `y` of `height`, if it is one of those that are looked at: `row(y, c)` is row `y` of channel `c`.
+impl ImageStatistics {
+    /// Adds row `y` of `height`, if it is one of those that are measured; `row(y, c)` is row `y` of channel `c`.
     #[inline(always)]
-    pub fn look<'a, S: Simd>(&mut self, simd: S, height: usize, y: usize, row: impl Fn(usize, usize) -> &'a [f32]) {
+    pub fn add_row<'a, S: Simd>(&mut self, simd: S, height: usize, y: usize, row: impl Fn(usize, usize) -> &'a [f32]) {
         if y % EVERY == 1 && y + 1 < height {
             self.detail += detail_of(simd, [row(y - 1, 1), row(y, 1), row(y + 1, 1)]);
         }
@@ -34,30 +35,30 @@ impl Tally {
         }
     }
 
-    /// Sum of the absolute Laplacian of green over every fourth row.
+    /// Sum of the absolute Laplacian of green.
     pub fn detail(&self) -> f32 {
         self.detail
     }
 
-    /// Mean colour of every fourth row.
+    /// Mean red, green and blue.
     pub fn mean(&self) -> [f32; 3] {
         self.sum.map(|sum| sum / self.count.max(1.0))
     }
 }
 
-/// Sum of the absolute Laplacian of a row; the last columns, if they are no eight, are left out.
+/// Sum of the absolute Laplacian of a row; an incomplete last group of eight columns is ignored.
 #[inline(always)]
 fn detail_of<S: Simd>(simd: S, [above, here, below]: [&[f32]; 3]) -> f32 {
     let mut sum = f32x8::splat(simd, 0.0);
     for x in (1..here.len().saturating_sub(LANES)).step_by(LANES) {
-        let beside = unit(load(simd, here, x - 1)) + unit(load(simd, here, x + 1));
-        let around = beside + unit(load(simd, above, x)) + unit(load(simd, below, x));
+        let horizontal = unit(load(simd, here, x - 1)) + unit(load(simd, here, x + 1));
+        let around = horizontal + unit(load(simd, above, x)) + unit(load(simd, below, x));
         sum += unit(load(simd, here, x)).mul_add(-4.0, around).abs();
     }
     sum.reduce_sum()
 }
 
-/// Sum of a row.
+/// Sum of a row, clamped to 0..=1.
 #[inline(always)]
 fn sum_of<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let mut sum = f32x8::splat(simd, 0.0);
@@ -67,11 +68,11 @@ fn sum_of<S: Simd>(simd: S, row: &[f32]) -> f32 {
     sum.reduce_sum()
 }
 
-impl Add for Tally {
+impl Add for ImageStatistics {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Tally {
+        ImageStatistics {
             detail: self.detail + other.detail,
             sum: [0, 1, 2].map(|c| self.sum[c] + other.sum[c]),
             count: self.count + other.count,
@@ -87,27 +88,27 @@ mod tests {
     use crate::frame::lanes::level;
 
     #[test]
-    fn rows_are_measured_as_the_whole() {
+    fn rows_add_up_to_the_statistics_of_the_frame() {
         let (width, height) = (62, 33);
         let area = width * height;
         let planar: Vec<f32> = (0..3 * area).map(|i| (i * 7919 % 1000) as f32 / 900.0 - 0.05).collect();
-        let mut tally = Tally::default();
+        let mut statistics = ImageStatistics::default();
         for y in 0..height {
             let row = |y: usize, c: usize| &planar[c * area + y * width..][..width];
-            dispatch!(level(), simd => tally.look(simd, height, y, row));
+            dispatch!(level(), simd => statistics.add_row(simd, height, y, row));
         }
         let plain = |c: usize| {
             let rows = planar[c * area..][..area].chunks(width).step_by(4);
             rows.flatten().map(|v| v.clamp(0.0, 1.0)).sum::<f32>() / (9 * width) as f32
         };
-        for (c, mean) in tally.mean().into_iter().enumerate() {
+        for (c, mean) in statistics.mean().into_iter().enumerate() {
             assert!((mean - plain(c)).abs() < 1e-4, "{mean} of channel {c}");
         }
-        // Seven whole eights have neighbours on both sides.
+        // Seven groups of eight columns have neighbours on both sides.
         let at = |x: usize, y: usize| planar[area + y * width + x].clamp(0.0, 1.0);
         let around = |x: usize, y: usize| at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y);
         let wanted: f32 =
             (1..32).step_by(4).flat_map(|y| (1..57).map(move |x| (x, y))).map(|(x, y)| around(x, y).abs()).sum();
-        assert!((tally.detail() / wanted - 1.0).abs() < 1e-4, "{} instead of {wanted}", tally.detail());
+        assert!((statistics.detail() / wanted - 1.0).abs() < 1e-4, "{} instead of {wanted}", statistics.detail());
     }
 }

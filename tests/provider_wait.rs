@@ -1,11 +1,12 @@
-//! Tests of a provider that takes long to prepare: frames flow meanwhile, and the bus is told.
+//! An execution provider that takes minutes to prepare: frames flow meanwhile, progress is posted, nothing waits for it that
+//! need not.
 
-#![cfg(all(test, feature = "test-support"))]
+mod common;
 
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo};
 
-use crate::inference::providers::slow::{self, End};
+use gststyletransfer::inference::providers::slow::{self, End};
 
 /// The element in a harness that feeds it grey frames, with a bus.
 struct Play {
@@ -18,8 +19,7 @@ struct Play {
 
 impl Play {
     fn new(line: &str) -> Self {
-        gst::init().unwrap();
-        crate::plugin_register_static().unwrap();
+        common::run::init();
         let line = format!("styletransfer execution-provider={} governor=off style-fade=0 {line}", slow::NAME);
         let (element, bus) = (gst::parse::launch(&line).unwrap(), gst::Bus::new());
         element.set_bus(Some(&bus));
@@ -92,7 +92,7 @@ fn frames_flow_at_once_and_the_provider_takes_over_when_it_is_ready() {
     assert_eq!(play.provider(), meanwhile);
     let (progress, _) = play.reported();
     assert_eq!(kinds(&progress), [gst::ProgressType::Start]);
-    assert_eq!(progress[0].1, format!("preparing 'slow'; '{meanwhile}' computes meanwhile"));
+    assert_eq!(progress[0].1, format!("preparing 'slow'; '{meanwhile}' is in use meanwhile"));
     slow::end(End::Ready);
     play.frames_until(|play| play.provider() == slow::NAME);
     play.frame();
@@ -133,11 +133,11 @@ fn with_provider_wait_the_first_frame_is_its_own() {
         }
         slow::end(End::Ready);
     });
-    let mut play = Play::new("provider-wait=true");
+    let mut play = Play::new("provider-wait=always");
     opener.join().unwrap();
     play.frame();
     assert_eq!(play.provider(), slow::NAME);
-    assert_eq!(play.reported().0, [], "nobody computes meanwhile");
+    assert_eq!(play.reported().0, [], "nobody is in use meanwhile");
 }
 
 #[test]
@@ -157,23 +157,83 @@ fn caps_and_style_that_change_meanwhile_do_not_prepare_it_again() {
 }
 
 #[test]
-fn stopping_meanwhile_tells_what_it_waits_for() {
+fn another_size_and_another_model_are_used_while_the_provider_is_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = common::onnx::negative().save(folder.path(), "negative");
     let mut play = Play::new("");
     play.frame();
     play.frames_until(|_| slow::begun() > 0);
-    let bus = play.bus.clone();
-    let opener = std::thread::spawn(move || {
-        let limit = gst::ClockTime::from_seconds(60);
-        let mut messages = std::iter::from_fn(|| bus.timed_pop_filtered(limit, &[gst::MessageType::Progress]));
-        let is_canceled = |message: gst::Message| match message.view() {
-            gst::MessageView::Progress(progress) => progress.get().0 == gst::ProgressType::Canceled,
-            _ => false,
-        };
-        let canceled = messages.any(is_canceled);
-        slow::end(End::Ready);
-        canceled
-    });
+    let height = |play: &Play| play.element.property::<gst::Structure>("stats").get::<u32>("inference-height").unwrap();
+    play.element.set_property("inference-size", "0.5");
+    play.frames_until(|play| height(play) == 24);
+    play.element.set_property("model-file", model.to_str().unwrap());
+    let mut last = vec![];
+    let started = std::time::Instant::now();
+    while last.iter().any(|v| *v != 156u8) || last.is_empty() {
+        assert!(started.elapsed().as_secs() < 60, "the other model is not used: {:?}", last.first());
+        last = play.frame();
+    }
+    assert_ne!(play.provider(), slow::NAME);
+    slow::end(End::Ready);
+    play.frames_until(|play| play.provider() == slow::NAME);
+    assert!(play.frame().iter().all(|v| *v == 156) && height(&play) == 24, "it runs what was asked for last");
+}
+
+#[test]
+fn stopping_does_not_wait_for_the_preparation() {
+    let mut play = Play::new("");
+    play.frame();
+    play.frames_until(|_| slow::begun() > 0);
+    let started = std::time::Instant::now();
     drop(play.harness);
     play.element.set_state(gst::State::Null).unwrap();
-    assert!(opener.join().unwrap());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    let canceled = |message: gst::Message| match message.view() {
+        gst::MessageView::Progress(progress) => progress.get().0 == gst::ProgressType::Canceled,
+        _ => false,
+    };
+    assert!(std::iter::from_fn(|| play.bus.pop()).any(canceled));
+}
+
+/// A pipeline whose source is not live.
+fn film(properties: &str) -> gst::Pipeline {
+    common::run::init();
+    let line = format!(
+        "videotestsrc num-buffers=5 ! video/x-raw,format=RGB,width=64,height=48 ! \
+         styletransfer name=s execution-provider={} {properties} ! fakesink",
+        slow::NAME
+    );
+    gst::parse::launch(&line).unwrap().downcast().unwrap()
+}
+
+#[test]
+fn where_the_source_is_not_live_the_first_frame_waits() {
+    let pipeline = film("");
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let started = std::time::Instant::now();
+    while slow::begun() == 0 && started.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let element = pipeline.by_name("s").unwrap();
+    let frames = || element.property::<gst::Structure>("stats").get::<u64>("frames").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(frames(), 0);
+    slow::end(End::Ready);
+    assert!(common::run::wait(pipeline.upcast_ref()).eos);
+    let provider: String = element.property("active-provider");
+    assert_eq!((frames(), provider.as_str()), (5, slow::NAME));
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn a_wait_ends_when_the_element_is_stopped() {
+    let pipeline = film("");
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let started = std::time::Instant::now();
+    while slow::begun() == 0 && started.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let stopped = std::time::Instant::now();
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(stopped.elapsed().as_secs() < 20, "{:?}", stopped.elapsed());
 }
