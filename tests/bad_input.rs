@@ -107,8 +107,8 @@ fn properties_that_make_no_sense() {
 #[test]
 fn a_provider_that_cannot_be_had_says_why() {
     // Neither a machine without a GPU nor the plain library has these.
-    refused("execution-provider=cuda", &["'cuda'", "great-wave"]);
-    refused("execution-provider=tensorrt", &["'tensorrt'", "great-wave"]);
+    refused("execution-provider=cuda", &["'cuda'", "onnxruntime-gpu"]);
+    refused("execution-provider=tensorrt", &["'tensorrt'", "onnxruntime-gpu"]);
 }
 
 #[test]

@@ -99,3 +99,53 @@ fn a_library_that_is_too_old_is_refused_with_its_version() {
     }
     assert!(!said.contains("panicked"), "{said}");
 }
+
+/// A play of one small frame with this provider, and what it said.
+fn play(provider: &str, caps: &[(&str, &str)]) -> (bool, String) {
+    let folder = plugin_folder();
+    let mut command = without_library("gst-launch-1.0", folder.path());
+    command.env("ORT_DYLIB_PATH", std::env::var("ORT_DYLIB_PATH").unwrap()).env_remove("G_DEBUG");
+    command.envs(caps.iter().copied()).env("GST_DEBUG_NO_COLOR", "1");
+    command.args(["-q", "videotestsrc", "num-buffers=1", "!", "video/x-raw,width=32,height=32", "!", "styletransfer"]);
+    let run = command.args([&format!("execution-provider={provider}"), "!", "fakesink"]).output().unwrap();
+    (run.status.success(), String::from_utf8_lossy(&run.stderr).into_owned())
+}
+
+#[test]
+fn a_provider_that_is_named_is_used_or_an_error() {
+    let library = std::env::var("ORT_DYLIB_PATH").unwrap();
+    for (provider, package) in
+        [("tensorrt", "onnxruntime-gpu"), ("cuda", "onnxruntime-gpu"), ("webgpu", "onnxruntime-webgpu")]
+    {
+        let (played, said) = play(provider, &[]);
+        assert!(!played, "another provider computed: {said}");
+        for part in [&format!("'{provider}'"), &library, package] {
+            assert!(said.contains(part), "'{part}' is not in: {said}");
+        }
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn the_log_names_the_library_its_version_and_its_place() {
+    let library = PathBuf::from(std::env::var("ORT_DYLIB_PATH").unwrap()).canonicalize().unwrap();
+    let version = library.file_name().unwrap().to_str().unwrap().trim_start_matches("libonnxruntime.so.").to_owned();
+    let (played, said) = play("cpu", &[("GST_DEBUG", "styletransfer*:4")]);
+    assert!(played, "{said}");
+    let line = format!("ONNX Runtime {version} '{}', found at: environment variable ORT_DYLIB_PATH", library.display());
+    assert!(said.contains(&line), "'{line}' is not in: {said}");
+}
+
+#[test]
+fn providers_without_engines_leave_the_cache_folder_alone() {
+    let cache = tempfile::tempdir().unwrap();
+    let (played, said) = play("cpu", &[("XDG_CACHE_HOME", cache.path().to_str().unwrap())]);
+    assert!(played, "{said}");
+    assert_eq!(
+        std::fs::read_dir(cache.path())
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name() == "gst-plugin-styletransfer")
+            .count(),
+        0
+    );
+}

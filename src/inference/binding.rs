@@ -13,7 +13,7 @@ use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::DynTensor;
 
 use crate::frame::size::Size;
-use crate::inference::cache::{Shared, lock};
+use crate::inference::cache::Shared;
 use crate::inference::config::SessionConfig;
 use crate::inference::errors::plain;
 use crate::inference::typed::{Typed, scalar};
@@ -125,27 +125,31 @@ impl Loaded {
 
     /// Makes tensors for a size and runs once; returns the size of the stylized frame.
     pub fn bind(&mut self, contract: &Contract, size: Size) -> Result<Size> {
-        self.bound = None;
+        self.unbind();
         let frame = FrameInputs::new(contract, size)?;
         let name = self.tail.as_ref().map_or(&contract.output.name, |tail| &tail.tensor);
-        let mut session = lock(&self.session);
-        let mut binding = session.create_binding().map_err(plain)?;
-        bind_inputs(&mut binding, frame.all().chain(&self.fixed), &self.scalars)?;
-        let dims = run_for_shape(&mut session, &mut binding, name, &self.stop)?;
-        let (picture, size) = match &self.tail {
-            Some(tail) => (contract.output.clone(), tail.size(&dims)),
-            None => contract.output_as(&dims).map(|output| (output.clone(), output.size(&dims)))?,
-        };
-        let size = size.with_context(|| format!("'{name}' has shape {dims:?}, expected [1, 12, h, w]"))?;
-        let mut output = Typed::new(picture.element, &dims)?;
-        output.bind_as_output(&mut binding, name)?;
-        let shuffled = self.tail.as_ref().map(|&SubPixel { crop, .. }| Shuffled {
-            stylized: vec![0.0; 3 * size.0 * size.1],
-            columns: size.0 / 2 + crop,
-            crop,
-        });
-        self.bound = Some(Bound { binding, frame, output, picture, shuffled });
+        let (bound, size) = self.session.with(|session| {
+            let mut binding = session.create_binding().map_err(plain)?;
+            bind_inputs(&mut binding, frame.all().chain(&self.fixed), &self.scalars)?;
+            let dims = run_for_shape(session, &mut binding, name, &self.stop)?;
+            let (picture, size) = match &self.tail {
+                Some(tail) => (contract.output.clone(), tail.size(&dims)),
+                None => contract.output_as(&dims).map(|output| (output.clone(), output.size(&dims)))?,
+            };
+            let size = size.with_context(|| format!("'{name}' has shape {dims:?}, expected [1, 12, h, w]"))?;
+            let mut output = Typed::new(picture.element, &dims)?;
+            output.bind_as_output(&mut binding, name)?;
+            let shuffled = self.tail.as_ref().map(|tail| Shuffled::new(tail, size));
+            Ok((Bound { binding, frame, output, picture, shuffled }, size))
+        })?;
+        self.bound = Some(bound);
         Ok(size)
+    }
+
+    /// Drops the tensors, the provider's copies among them.
+    fn unbind(&mut self) {
+        let _turn = self.session.turn();
+        self.bound = None;
     }
 
     /// The output as the first run gave it.
@@ -167,9 +171,10 @@ impl Loaded {
     pub fn run(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().context("no size has been bound")?;
         bound.frame.copy_picture();
-        let mut session = lock(&self.session);
-        bind_inputs(&mut bound.binding, bound.frame.all().chain(&self.fixed), &self.scalars)?;
-        session.run_binding_with_options(&bound.binding, &self.stop).map_err(plain)?;
+        self.session.with(|session| {
+            bind_inputs(&mut bound.binding, bound.frame.all().chain(&self.fixed), &self.scalars)?;
+            session.run_binding_with_options(&bound.binding, &self.stop).map(|_| ()).map_err(plain)
+        })?;
         match (&mut bound.shuffled, bound.output.view()) {
             (Some(Shuffled { stylized, columns, crop }), TensorRef::F32(planes)) => {
                 pixel_shuffle(planes, *columns, *crop, stylized)
@@ -184,6 +189,18 @@ impl Loaded {
             Some(Shuffled { stylized, .. }) => TensorRef::F32(stylized),
             None => bound.output.view(),
         })
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.unbind();
+    }
+}
+
+impl Shuffled {
+    fn new(tail: &SubPixel, (width, height): Size) -> Self {
+        Self { stylized: vec![0.0; 3 * width * height], columns: width / 2 + tail.crop, crop: tail.crop }
     }
 }
 

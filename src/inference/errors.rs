@@ -63,7 +63,7 @@ fn signature(text: &str) -> Option<(usize, usize)> {
     Some((begin, arguments(text, place).unwrap_or(place)))
 }
 
-/// The end of a function's arguments and of what may stand behind them, `const` and `[with T = float]`.
+/// The end of a function's arguments and of what may stand behind them: `const`, `::<lambda()>`, `[with T = float]`.
 fn arguments(text: &str, from: usize) -> Option<usize> {
     let line = from + text[from..].find('\n').unwrap_or(text.len() - from);
     let mut open = from + text[from..line].find('(')?;
@@ -73,6 +73,9 @@ fn arguments(text: &str, from: usize) -> Option<usize> {
     let mut end = closing(text, open, ('(', ')'))?;
     if let Some(rest) = text[end..].strip_prefix(" const") {
         end = text.len() - rest.len();
+    }
+    while text[end..].starts_with("::<") {
+        end = closing(text, end + 2, ('<', '>'))?;
     }
     if text[end..].starts_with(" [with ") {
         end = closing(text, end + 1, ('[', ']'))?;
@@ -117,6 +120,10 @@ mod tests {
             ),
             ("a.h:7 T f(T) const [with T = std::array<int[2]>] y was false.\nz", "y was false. z"),
             ("x.cc:1 auto l::operator()(int) no", "no"),
+            (
+                "x.cc:2 void A::f(const C&)::<lambda()>::<lambda(E, B*)> e == ok was false. No adapter",
+                "e == ok was false. No adapter",
+            ),
             ("cannot read model.cc: no such file, b.cc:3 f(", "cannot read model.cc: no such file, f("),
             ("plain (words)", "plain (words)"),
         ];

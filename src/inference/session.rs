@@ -9,13 +9,12 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use ort::environment::Environment;
-use ort::session::RunOptions;
+use ort::session::{RunOptions, Session};
 
 use crate::frame::size::Size;
 use crate::inference::background::{Task, spawn};
 use crate::inference::binding::Loaded;
-use crate::inference::cache::{Shared, forget, lock};
+use crate::inference::cache::{Shared, forget};
 use crate::inference::config::{ModelSource, SessionConfig};
 use crate::inference::declared::{Fixed, open, settle};
 use crate::inference::digest::Model;
@@ -75,8 +74,9 @@ impl OrtGenerator {
         let mut choice = Choice::new(environment, config)?;
         let (recipe, general) = choice.first(|provider| {
             let maker = Maker { environment, provider, config: config.clone() };
+            provider.check(environment, &config.options()).with_context(|| provider.in_words())?;
             let problem = || format!("{source} on {}", provider.in_words());
-            let session = first_session(environment, &maker, &model).with_context(problem)?;
+            let session = first_session(&maker, &model).with_context(problem)?;
             let recipe = described(&session, maker, source, &model, &hints)?;
             let general = recipe.loaded(session, &first_weights(&recipe.contract))?;
             Ok((recipe, general))
@@ -146,9 +146,10 @@ impl OrtGenerator {
     }
 
     /// Starts to make the session for style and size once the weights stand still, and uses it when it is ready. Where that
-    /// could delay frames (not `at_leisure`), only the one for the style.
+    /// could delay frames (not `at_leisure`), only the one for the style, and none where frames would wait for its making.
     fn settle_down(&mut self, at_leisure: bool) {
-        let Some(size) = self.size.filter(|_| self.folds) else { return };
+        let delays = self.recipe.provider().is_exclusive && !at_leisure;
+        let Some(size) = self.size.filter(|_| self.folds && !delays) else { return };
         let fits = at_leisure || self.recipe.is_light();
         let may_start = self.late.as_ref().is_none_or(Task::is_finished);
         self.folded = match std::mem::replace(&mut self.folded, Folded::Without) {
@@ -189,8 +190,7 @@ impl OrtGenerator {
 }
 
 /// The provider's session of the model, for any size; where it takes fixed shapes only, one that describes the model.
-fn first_session(environment: &Environment, maker: &Maker, model: &Model) -> Result<Shared> {
-    maker.provider.check(environment, &maker.config.options())?;
+fn first_session(maker: &Maker, model: &Model) -> Result<Shared> {
     match maker.provider.shapes {
         Shapes::Any => maker.session(model, &Fixed::default()),
         Shapes::Fixed => maker.for_description().session(model, &Fixed::default()),
@@ -198,22 +198,21 @@ fn first_session(environment: &Environment, maker: &Maker, model: &Model) -> Res
 }
 
 fn described(session: &Shared, maker: Maker, source: &ModelSource, model: &Model, hints: &Hints) -> Result<Recipe> {
-    let session = lock(session);
-    let contract = settle(&session, &maker.config.overrides, hints).with_context(|| source.to_string())?;
+    let declared = |session: &mut Session| Ok((settle(session, &maker.config.overrides, hints)?, open(session)));
+    let (contract, open) = session.with(declared).with_context(|| source.to_string())?;
     let stop = Arc::new(RunOptions::new().map_err(errors::plain)?);
-    Ok(Recipe { source: source.clone(), maker, model: model.clone(), contract, open: open(&session), stop })
+    Ok(Recipe { source: source.clone(), maker, model: model.clone(), contract, open, stop })
 }
 
 fn first_weights(contract: &Contract) -> Vec<f32> {
     contract.style_weights.as_ref().map(|w| w.first()).unwrap_or_default()
 }
 
-/// With `precision=auto` the processor decides, which is no secret.
+/// With `precision=auto` the processor decides.
 fn log_int8(recipe: &Recipe) {
     let provider = recipe.provider();
-    if provider.keeps_engines && recipe.maker.config.precision == Precision::Auto && !provider.half_precision {
-        let answer =
-            if provider.takes_int8(Precision::Auto) { "are used" } else { "are not used: the processor has no VNNI" };
+    if let (Some(prefers), Precision::Auto) = (provider.prefers_int8, recipe.maker.config.precision) {
+        let answer = if prefers() { "are used" } else { "are not used: the processor has no VNNI" };
         log::info(&format!("precision=auto on '{}': int8 variants {answer}", provider.name));
     }
 }
@@ -369,8 +368,9 @@ mod tests {
     use crate::inference::providers::{TINY, slow};
     use crate::model::built_in::MODELS;
 
+    /// With one thread: threads of a session's pool would bear the name of the one that made it.
     fn loaded(provider: &str) -> OrtGenerator {
-        let config = SessionConfig { provider: provider.into(), ..SessionConfig::default() };
+        let config = SessionConfig { provider: provider.into(), threads: 1, ..SessionConfig::default() };
         OrtGenerator::load(&ModelSource::Embedded(&MODELS[0]), &config).unwrap()
     }
 
@@ -412,7 +412,7 @@ mod tests {
         for (width, height) in [(64, 48), (96, 64)] {
             assert_eq!(fixed.bind(width, height).unwrap(), free.bind(width, height).unwrap());
             fixed.fit();
-            for (_, dims) in open(&lock(fixed.active().session())) {
+            for (_, dims) in fixed.active().session().with(|session| Ok(open(session))).unwrap() {
                 assert!(dims.iter().all(Option::is_none), "{dims:?}");
             }
             for second in [0.0, 1.0, 0.5] {

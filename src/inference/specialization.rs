@@ -196,7 +196,7 @@ impl Recipe {
 impl Maker {
     /// A session of the model for these shapes alone, if there are any, or one that is in use already.
     pub fn session(&self, model: &Model, fixed: &Fixed) -> Result<Shared> {
-        session(model.digest.with(&self.key(fixed), []), || self.make(model, fixed))
+        session(model.digest.with(&self.key(fixed), []), self.provider, || self.make(model, fixed))
     }
 
     /// Makers of sessions that are only asked what the model declares, and for its sizes.

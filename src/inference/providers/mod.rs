@@ -133,8 +133,8 @@ pub struct Provider {
     pub is_built_in: fn() -> ort::Result<bool>,
     /// Whether `precision=fp16` changes something.
     pub half_precision: bool,
-    /// Whether a model's int8 variant is faster than the model, and as good, on this processor.
-    pub prefers_int8: fn() -> bool,
+    /// Where a model's int8 variant can be faster than the model: whether it is, and as good, on this processor.
+    pub prefers_int8: Option<fn() -> bool>,
     /// Whether `auto` tries it, in the order of the table.
     pub in_auto: bool,
     /// How long a session takes to make.
@@ -145,6 +145,9 @@ pub struct Provider {
     pub probe: Probe,
     /// Whether it reads and writes engines in the cache folder.
     pub keeps_engines: bool,
+    /// Whether its sessions share one device that takes one thread at a time: then no two of them run, are made or are
+    /// dropped at the same time.
+    pub is_exclusive: bool,
     /// The provider that runs what this one refuses, before the CPU does.
     pub behind: Option<&'static Provider>,
     build: fn(&Options) -> ExecutionProviderDispatch,
@@ -192,12 +195,13 @@ impl Provider {
         package: None,
         is_built_in: || Ok(false),
         half_precision: false,
-        prefers_int8: || false,
+        prefers_int8: None,
         in_auto: false,
         preparation: Preparation::Seconds,
         shapes: Shapes::Any,
         probe: Probe::Nothing,
         keeps_engines: false,
+        is_exclusive: false,
         behind: None,
         build: |_| ort::ep::CPU::default().build(),
     };
@@ -218,7 +222,8 @@ impl Provider {
 
     /// Whether int8 variants are used with this setting of `precision`.
     pub fn takes_int8(&self, precision: Precision) -> bool {
-        precision == Precision::Int8 || (precision == Precision::Auto && (self.prefers_int8)())
+        precision == Precision::Int8
+            || (precision == Precision::Auto && self.prefers_int8.is_some_and(|prefers| prefers()))
     }
 
     /// This provider and those behind it, each ready to register. A failure to register is an error.

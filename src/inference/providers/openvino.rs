@@ -14,7 +14,7 @@ pub(super) const ROW: Provider = Provider {
     hardware: "CPU, OpenVINO",
     package: Some("onnxruntime-openvino"),
     is_built_in: ep::OpenVINO::is_available,
-    prefers_int8: multiplies_bytes,
+    prefers_int8: Some(multiplies_bytes),
     in_auto: true,
     preparation: Preparation::Tenths,
     probe: Probe::Registration,
