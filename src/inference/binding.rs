@@ -205,7 +205,7 @@ fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<(Stri
             bail!("input '{}' of the model takes a style picture: set property 'style-image'", style.name)
         }
         (None, Some(path)) => {
-            bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
+            bail!("property 'style-image' is '{}', but no input of the model takes a style picture", path.display())
         }
         (None, None) => {}
     }

@@ -87,6 +87,8 @@ pub struct Stylizer {
     previous: Vec<f32>,
     confidence: Vec<f32>,
     stabilizer: Stabilizer,
+    /// The size multiple that was found by trying.
+    multiple: Option<usize>,
     /// Whether the frame has been observed already.
     observed: bool,
     style: StyleFade,
@@ -108,6 +110,7 @@ impl Stylizer {
             previous,
             confidence,
             stabilizer,
+            multiple: None,
             observed: false,
             style,
         }
