@@ -206,7 +206,7 @@ fn an_output_without_a_shape_is_settled_by_a_run() {
     assert_eq!(shown(by_rank(), "", (37, 21)), inverse(&picture(37, 21, 0)));
     // Two branches of different rank: nothing can be inferred.
     let branches = || {
-        let model = of_frame().constant("no", &[1], vec![0.0]).open_output("y", F32).cast("no", "flag", BOOL);
+        let model = of_frame().input("flag", BOOL, &[]).open_output("y", F32);
         let model = model.constant_i64("first", vec![0]).node("Squeeze", &["x", "first"], "three");
         model.node("Sub", &["one", "three"], "inverse").choose("flag", "x", "inverse", "y")
     };
