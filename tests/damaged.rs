@@ -1,11 +1,11 @@
 //! Damaged copies of the shipped models: each one plays or ends with an error on the bus; none ends or holds the process.
 //!
-//! A copy runs in a child process, so that a crash inside ONNX Runtime is a result and not the end of the test.
+//! The copies of a model run in a child process, so that a crash inside ONNX Runtime is a result and not the end of the test.
 //! `STYLETRANSFER_DAMAGED=1000` sets how many copies of each model run; 12 otherwise.
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use common::run::{launch, repo};
 
 /// No copy takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
-/// In the child: the model to play.
-const CHILD: &str = "STYLETRANSFER_DAMAGED_MODEL";
+/// In the child: model, first and last seed, and the folder for the copies.
+const CHILD: &str = "STYLETRANSFER_DAMAGED_COPIES";
 
 /// Reproducible numbers (Vigna's SplitMix64).
 struct Numbers(u64);
@@ -60,65 +60,89 @@ fn damaged(model: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
-/// Plays two frames; `None` if they come or an error does, else what happened.
-fn trouble(model: &Path) -> Option<String> {
+/// The shipped models.
+fn models() -> Vec<PathBuf> {
+    let mut models = ["live", "van-gogh", "fine"].map(|name| repo(&format!("models/{name}.onnx"))).to_vec();
+    let mut int8: Vec<_> = std::fs::read_dir(repo("models/int8")).unwrap().map(|file| file.unwrap().path()).collect();
+    int8.sort();
+    models.extend(int8);
+    models
+}
+
+/// Writes the damaged copy `seed` of the model `index`.
+fn write_copy(index: usize, seed: u64, to: &Path) {
+    let models = models();
+    let mut numbers = Numbers(((index as u64) << 32) | seed);
+    let other = std::fs::read(&models[numbers.next(models.len())]).unwrap();
+    let whole = std::fs::read(&models[index]).unwrap();
+    std::fs::write(to, damaged(&whole, &other, &mut numbers)).unwrap();
+}
+
+/// A child that plays copies of a model from the seed `from` on, until it ends or one of them does not.
+fn play_copies(index: usize, from: u64, to: u64, folder: &Path) -> Result<(), (u64, String)> {
+    let progress = folder.join("seed");
+    std::fs::write(&progress, from.to_string()).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "one_damaged_model", "--nocapture"])
-        .env(CHILD, model)
+        .args(["--exact", "copies_of_one_model", "--nocapture"])
+        .env(CHILD, format!("{index} {from} {to} {}", folder.display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let started = Instant::now();
+    let (mut at, mut since) = (from, Instant::now());
     loop {
+        let now = std::fs::read_to_string(&progress).ok().and_then(|seed| seed.parse().ok()).unwrap_or(at);
+        if now != at {
+            (at, since) = (now, Instant::now());
+        }
         match child.try_wait().unwrap() {
-            Some(status) if status.success() => return None,
-            Some(status) => return Some(status.to_string()),
-            None if started.elapsed() > LIMIT => {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => {
+                let last = std::fs::read_to_string(&progress).unwrap().parse().unwrap();
+                return Err((last, status.to_string()));
+            }
+            None if since.elapsed() > LIMIT => {
                 child.kill().unwrap();
                 child.wait().unwrap();
-                return Some(format!("no end after {LIMIT:?}"));
+                return Err((at, format!("no end after {LIMIT:?}")));
             }
-            None => std::thread::sleep(Duration::from_millis(10)),
+            None => std::thread::sleep(Duration::from_millis(20)),
         }
     }
 }
 
 /// What a child does; nothing in a normal run of the tests.
 #[test]
-fn one_damaged_model() {
-    let Ok(model) = std::env::var(CHILD) else { return };
-    let said = launch(&format!(
-        "videotestsrc num-buffers=2 ! video/x-raw,width=64,height=48 ! \
-         styletransfer model-file={model} execution-provider=cpu threads=1 ! fakesink"
-    ));
-    assert!(said.eos || !said.errors.is_empty(), "{said:?}");
+fn copies_of_one_model() {
+    let Ok(job) = std::env::var(CHILD) else { return };
+    let [index, from, to, folder] = &job.splitn(4, ' ').collect::<Vec<_>>()[..] else { panic!("{job}") };
+    let (folder, copy) = (Path::new(folder), Path::new(folder).join("damaged.onnx"));
+    for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
+        std::fs::write(folder.join("seed.new"), seed.to_string()).unwrap();
+        std::fs::rename(folder.join("seed.new"), folder.join("seed")).unwrap();
+        write_copy(index.parse().unwrap(), seed, &copy);
+        let said = launch(&format!(
+            "videotestsrc num-buffers=2 ! video/x-raw,width=64,height=48 ! \
+             styletransfer model-file={} execution-provider=cpu threads=1 ! fakesink",
+            copy.display()
+        ));
+        assert!(said.eos || !said.errors.is_empty(), "{said:?}");
+    }
 }
 
 #[test]
 fn damaged_models_play_or_are_refused() {
     let many = std::env::var("STYLETRANSFER_DAMAGED").ok();
     let (count, many) = (many.as_deref().map_or(12, |n| n.parse().unwrap()), many.is_some());
-    let mut models = ["live", "van-gogh", "fine"].map(|name| repo(&format!("models/{name}.onnx"))).to_vec();
-    let mut int8: Vec<_> = std::fs::read_dir(repo("models/int8")).unwrap().map(|file| file.unwrap().path()).collect();
-    int8.sort();
-    models.extend(int8);
-    let bytes: Vec<_> = models.iter().map(|path| std::fs::read(path).unwrap()).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut found = Vec::new();
-    for (index, path) in models.iter().enumerate() {
+    for (index, path) in models().iter().enumerate() {
         // The int8 models are nine of one kind.
-        for seed in 0..if index < 3 || many { count } else { count / 6 } {
-            let mut numbers = Numbers(((index as u64) << 32) | seed);
-            let other = &bytes[numbers.next(bytes.len())];
-            let copy = folder.path().join("damaged.onnx");
-            std::fs::write(&copy, damaged(&bytes[index], other, &mut numbers)).unwrap();
-            if let Some(trouble) = trouble(&copy) {
-                found.push(format!("{} seed {seed}: {trouble}", path.display()));
-                if let Ok(kept) = std::env::var("STYLETRANSFER_DAMAGED_KEEP") {
-                    std::fs::copy(&copy, Path::new(&kept).join(format!("{index}-{seed}.onnx"))).unwrap();
-                }
-            }
+        let to = if index < 3 || many { count } else { count / 6 };
+        let mut from = 0;
+        while let Err((seed, trouble)) = play_copies(index, from, to, folder.path()) {
+            found.push(format!("{} seed {seed}: {trouble}", path.display()));
+            from = seed + 1;
         }
     }
     assert!(found.is_empty(), "{} damaged models:\n{}", found.len(), found.join("\n"));
