@@ -39,20 +39,36 @@ fn files_that_are_no_models() {
     refused(&file("empty.onnx", b""), &["empty.onnx", "is empty"]);
     refused(&file("text.onnx", b"This is no model.\n"), &["text.onnx", "no ONNX model"]);
     refused(&file("short.onnx", &whole[..whole.len() / 2]), &["short.onnx"]);
-    refused(&model(folder.path()), &["cannot be read"]);
+    refused(&file("page.onnx", b"<!DOCTYPE html>"), &["page.onnx", "a web page"]);
+    refused(&model(folder.path()), &["cannot be read", "a folder"]);
+}
+
+#[test]
+fn files_that_have_no_end_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = std::time::Instant::now();
+    refused("model-file=/dev/zero", &["/dev/zero", "a device", "regular file"]);
+    let pipe = folder.path().join("pipe.onnx");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&model(&pipe), &["pipe.onnx", "a pipe", "regular file"]);
+    let huge = folder.path().join("huge.onnx");
+    std::fs::File::create(&huge).unwrap().set_len(100 << 30).unwrap();
+    refused(&model(&huge), &["huge.onnx", "too large", "2147483647"]);
+    refused("style-image=/dev/zero", &["style-image"]);
+    assert!(started.elapsed().as_secs() < 20);
 }
 
 #[test]
 fn unreadable_files() {
     let folder = tempfile::tempdir().unwrap();
-    // Root may read everything, so a socket stands in for what cannot be read.
+    // Root may read every file, but no socket.
     let path = folder.path().join("socket.onnx");
     let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    refused(&model(&path), &["socket.onnx", "cannot be read"]);
+    refused(&model(&path), &["socket.onnx", "cannot be read", "a socket"]);
 }
 
 #[test]
-fn models_that_paint_nothing() {
+fn models_without_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = |name: &str, element: i32, dims: &[i64]| {
         let builder = Builder::default().input("x", element, dims).output("y", element, dims);
@@ -69,7 +85,7 @@ fn models_that_paint_nothing() {
 }
 
 #[test]
-fn operators_that_nobody_knows() {
+fn unknown_operators() {
     let folder = tempfile::tempdir().unwrap();
     let builder = Builder::default().input("x", F32, &NCHW).output("y", F32, &NCHW).node("Frobnicate", &["x"], "y");
     refused(&model(&builder.save(folder.path(), "odd")), &["odd.onnx", "Frobnicate"]);
@@ -92,7 +108,7 @@ fn external_data_outside_its_folder() {
 }
 
 #[test]
-fn properties_that_make_no_sense() {
+fn bad_property_values() {
     refused("style=no-such-style", &["style", "no-such-style", "great-wave"]);
     refused("execution-provider=abacus", &["abacus", "cuda", "cpu"]);
     refused("inference-size=huge", &["inference-size", "huge", "WIDTHxHEIGHT"]);
@@ -105,14 +121,14 @@ fn properties_that_make_no_sense() {
 }
 
 #[test]
-fn a_provider_that_cannot_be_had_says_why() {
+fn an_unavailable_provider_says_why() {
     // Neither a machine without a GPU nor the plain library has these.
     refused("execution-provider=cuda", &["'cuda'", "onnxruntime-gpu"]);
     refused("execution-provider=tensorrt", &["'tensorrt'", "onnxruntime-gpu"]);
 }
 
 #[test]
-fn a_precision_that_the_provider_has_not_is_said() {
+fn a_precision_that_the_provider_lacks_is_a_warning() {
     let said = run("execution-provider=cpu precision=fp16");
     assert!(said.eos && said.warnings.len() == 1 && said.warnings[0].contains("'cpu' has no fp16"), "{said:?}");
 }

@@ -9,7 +9,7 @@ use common::onnx::{Builder, F32, NCHW};
 use common::run::{launch, repo};
 use gst::prelude::*;
 
-/// Every style stylizes one colour.
+/// Every style fills the frame with one colour.
 const COLORS: [f32; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
 
 fn builder() -> Builder {
@@ -40,7 +40,7 @@ fn is(frame: &[[u8; 3]], color: [u8; 3]) {
     assert!(worst(frame, &vec![color; frame.len()]) <= 1, "{:?}, wanted {color:?}", frame[0]);
 }
 
-/// What the element said on the bus while `action` ran.
+/// The warning that the element posts while `action` runs.
 fn warning(element: &gst::Element, action: impl FnOnce()) -> String {
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
@@ -69,7 +69,7 @@ fn styles_without_names_are_numbered_and_can_be_named() {
 }
 
 #[test]
-fn a_change_is_there_at_once_or_fades_by_the_frames_time() {
+fn a_change_is_immediate_or_fades_by_the_frames_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), "style=red");
     let element = bench.element();
@@ -85,7 +85,7 @@ fn a_change_is_there_at_once_or_fades_by_the_frames_time() {
 }
 
 #[test]
-fn a_style_at_rest_paints_as_it_did_on_the_way() {
+fn a_folded_style_gives_the_same_frame_as_its_weights() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), "style=red:0.3,blue:0.7");
     let element = bench.element();
@@ -130,7 +130,7 @@ fn an_unknown_style_is_refused_by_name_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_style_of_another_model_brings_that_model() {
+fn a_style_of_another_model_loads_that_model() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = bench(folder.path(), "style=green");
     let element = bench.element();
@@ -160,7 +160,7 @@ fn an_input_becomes_a_constant_and_a_missing_one_is_refused() {
 }
 
 #[test]
-fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
+fn an_inner_tensor_becomes_the_output_and_unneeded_nodes_go() {
     use gststyletransfer::model::onnx::editor::with_output;
     let bytes = std::fs::read(repo("models/van-gogh.onnx")).unwrap();
     let edited = with_output(&bytes, "/up2/Conv_output_0").unwrap();
@@ -177,8 +177,8 @@ fn an_inner_tensor_becomes_the_output_and_what_it_does_not_need_goes() {
     assert!(error.contains("0 graphs"), "{error}");
 }
 
-/// Stylizes one colour, whatever comes in.
-fn painter_of(color: [f32; 3]) -> Builder {
+/// Fills every frame with one colour.
+fn filler(color: [f32; 3]) -> Builder {
     Builder::default()
         .input("x", F32, &NCHW)
         .output("y", F32, &NCHW)
@@ -191,10 +191,10 @@ fn painter_of(color: [f32; 3]) -> Builder {
 }
 
 #[test]
-fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
+fn the_int8_variant_of_a_style_is_used_where_precision_asks_for_it() {
     let folder = tempfile::tempdir().unwrap();
-    // A variant that can be told from the model.
-    painter_of([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
+    // A variant that differs from the model.
+    filler([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
     let stylized = |properties: &str| bench(folder.path(), properties).frame(0);
     is(&stylized("execution-provider=cpu precision=int8 style=green"), [255, 255, 0]);
     is(&stylized("execution-provider=cpu style=green"), [0, 255, 0]);
@@ -207,8 +207,8 @@ fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
     bench.element().set_property("style", "green:1,red:1");
     is(&bench.frame(2), [128, 128, 0]);
     // A model of one style.
-    let one = painter_of([0.0, 0.0, 1.0]).save(folder.path(), "one");
-    painter_of([0.0, 1.0, 1.0]).save(folder.path(), "one.int8");
+    let one = filler([0.0, 0.0, 1.0]).save(folder.path(), "one");
+    filler([0.0, 1.0, 1.0]).save(folder.path(), "one.int8");
     let stylized = |precision: &str| {
         let properties = format!("model-file={} execution-provider=cpu precision={precision}", one.display());
         Bench::new(&properties, 40, 30).frame(0)
@@ -218,17 +218,17 @@ fn the_int8_variant_of_a_style_is_used_where_it_is_wanted() {
 }
 
 #[test]
-fn a_broken_int8_variant_leaves_the_model_painting() {
+fn a_broken_int8_variant_is_replaced_by_the_model() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("colors.green.int8.onnx"), "no model").unwrap();
     is(&bench(folder.path(), "precision=int8 style=green").frame(0), [0, 255, 0]);
 }
 
 #[test]
-fn int8_without_a_variant_is_said() {
+fn int8_without_a_variant_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
-    painter_of([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
+    filler([1.0, 1.0, 0.0]).save(folder.path(), "colors.green.int8");
     let is_said = |style: &str| {
         let said = launch(&format!(
             "videotestsrc num-buffers=2 ! video/x-raw,width=40,height=32 ! \

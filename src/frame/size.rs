@@ -135,4 +135,39 @@ mod tests {
             assert_eq!(text.parse::<InferenceSize>().unwrap().to_string(), text);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_fitted_size_touches_its_bounds_and_keeps_the_proportions(
+            frame in (16usize..5000, 16usize..5000),
+            bounds in (16usize..5000, 16usize..5000),
+        ) {
+            let (width, height) = fit(frame, bounds);
+            proptest::prop_assert!(width <= bounds.0 && height <= bounds.1);
+            proptest::prop_assert!(width == bounds.0 || height == bounds.1);
+            // Within a pixel, unless the smallest side holds.
+            let exact = frame.0 as f64 * height as f64 / frame.1 as f64;
+            let step = 1.0 + frame.0 as f64 / frame.1 as f64;
+            proptest::prop_assert!((width as f64 - exact).abs() <= step || width.min(height) == SMALLEST);
+        }
+
+        #[test]
+        fn rounding_up_gives_the_next_multiple(value in 0usize..100_000, multiple in 1usize..600) {
+            let rounded = round_up(value, multiple);
+            proptest::prop_assert!(rounded >= value && rounded < value + multiple && rounded.is_multiple_of(multiple));
+        }
+
+        #[test]
+        fn cells_around_a_pixel_are_neighbours_in_order(
+            count in 1usize..300, origin in 0usize..40, picture in 1usize..300, cells in 1usize..80,
+        ) {
+            let found = between(count, origin, picture, cells);
+            let at = |b: &Between| b.low as f32 + b.share;
+            proptest::prop_assert_eq!(found.len(), count);
+            for b in &found {
+                proptest::prop_assert!((b.high as usize) < cells && b.high - b.low <= 1 && (0.0..=1.0).contains(&b.share));
+            }
+            proptest::prop_assert!(found.windows(2).all(|pair| at(&pair[0]) <= at(&pair[1])));
+        }
+    }
 }

@@ -281,7 +281,7 @@ fn fixed_inputs(contract: &Contract, config: &SessionConfig) -> Result<Vec<Input
             bail!("input '{}' of the model takes a style picture: set property 'style-image'", style.name)
         }
         (None, Some(path)) => {
-            bail!("property 'style-image' is '{}', but the model has no second picture input", path.display())
+            bail!("property 'style-image' is '{}', but no input of the model takes a style picture", path.display())
         }
         (None, None) => {}
     }

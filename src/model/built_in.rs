@@ -1,10 +1,12 @@
 //! The models and styles that ship inside the plugin.
+//!
+//! Comes in: names of styles. Goes out: the model that has them.
 
 use anyhow::{Context, Result, bail};
 
 /// A style of an embedded model.
 pub struct EmbeddedStyle {
-    /// What the `style` property takes.
+    /// Name: a value of property `style`.
     pub name: &'static str,
     /// The painting it was trained on.
     pub painting: &'static str,
@@ -62,13 +64,13 @@ pub fn styles() -> impl Iterator<Item = &'static EmbeddedStyle> {
 /// The model that has all the styles of `names`; the first one for none.
 ///
 /// # Errors
-/// An unknown name, with the names there are; styles of several models, which cannot be mixed.
+/// An unknown name, with a list of the known ones; styles of several models, which cannot be mixed.
 pub fn find<'a>(names: impl Iterator<Item = &'a str>) -> Result<&'static EmbeddedModel> {
     let mut found: Option<(&str, &'static EmbeddedModel)> = None;
     for name in names {
         let model = MODELS.iter().find(|m| m.styles.iter().any(|s| s.name == name)).with_context(|| {
             let known: Vec<_> = styles().map(|s| s.name).collect();
-            format!("no embedded style is named '{name}'; there are: {}", known.join(", "))
+            format!("no embedded style is named '{name}', expected one of: {}", known.join(", "))
         })?;
         match found {
             Some((other, first)) if !std::ptr::eq(first, model) => {

@@ -1,6 +1,8 @@
-//! The inputs of a recurrent model (Ruder et al. 2018): what was shown last, propagated along the motion, and the confidence in it.
+//! The inputs of a recurrent model (Ruder et al. 2018): the previous stylized frame, propagated along the motion, and the
+//! confidence in it.
 //!
-//! Known by name: a second picture `previous...`, and `confidence...` of one channel.
+//! Comes in: declared tensors. Goes out: the two inputs, by their names: a picture `previous...`, and `confidence...` of
+//! one channel.
 
 use anyhow::{Result, ensure};
 
@@ -8,12 +10,12 @@ use crate::model::contract::PictureTensor;
 use crate::model::facts::{Dim, TensorFacts};
 use crate::tensor::layout::{Axes, Element};
 
-/// The inputs.
+/// The inputs of a recurrent model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recurrent {
-    /// The picture.
+    /// Takes the previous stylized frame.
     pub previous: PictureTensor,
-    /// The confidence in it, 0..=1, pixel by pixel.
+    /// Takes the confidence in each of its pixels, 0..=1.
     pub confidence: Option<Confidence>,
 }
 
@@ -24,7 +26,7 @@ impl Recurrent {
     }
 }
 
-/// A tensor of one channel and the size of the frame.
+/// An input of one channel and the size of the frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confidence {
     /// Name in the file.
@@ -35,7 +37,7 @@ pub struct Confidence {
     pub axes: Axes,
 }
 
-/// Whether an input's name says that it takes what was shown last.
+/// Whether an input's name says that it takes the previous stylized frame.
 pub fn is_previous(name: &str) -> bool {
     name.to_ascii_lowercase().contains("previous")
 }

@@ -152,7 +152,11 @@ fn ratio(of: &Dim, is: &Dim) -> Option<Scale> {
     }
     let number: String = rest.chars().filter(char::is_ascii_digit).collect();
     let number = number.parse().ok().filter(|n| (1..=16).contains(n))?;
-    Some(if rest.contains(['/', 'd']) { Scale { up: 1, down: number } } else { Scale { up: number, down: 1 } })
+    Some(if rest.contains('/') || rest.contains("div") {
+        Scale { up: 1, down: number }
+    } else {
+        Scale { up: number, down: 1 }
+    })
 }
 
 /// The output that holds the stylized frame, with a line for the log if others could.

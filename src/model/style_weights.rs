@@ -1,4 +1,6 @@
 //! The input that mixes the styles of a multi-style model: `[N]` or `[1, N]` numbers, one weight per style.
+//!
+//! Comes in: a declared tensor and the names that the model gives its styles. Goes out: the input and one name a weight.
 
 use anyhow::{Result, ensure};
 
@@ -6,7 +8,7 @@ use crate::model::facts::{Dim, TensorFacts};
 use crate::model::metadata::key;
 use crate::tensor::layout::Element;
 
-/// The input.
+/// The input of the weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StyleWeights {
     /// Name in the file.
@@ -31,7 +33,7 @@ impl StyleWeights {
         (named && count > 1).then(|| Self { name: tensor.name.clone(), element, dims })
     }
 
-    /// How many styles.
+    /// Number of styles.
     pub fn count(&self) -> usize {
         self.dims.last().map_or(0, |n| *n as usize)
     }
@@ -42,23 +44,23 @@ impl StyleWeights {
     }
 }
 
-/// The names of a model's styles: those it tells, else numbers from 0.
+/// The names of a model's styles: those that it gives, else numbers from 0.
 ///
 /// # Errors
-/// Not as many names as weights.
-pub fn names(weights: Option<&StyleWeights>, reported: &[String]) -> Result<Vec<String>> {
-    let Some(weights) = weights else { return Ok(reported.to_vec()) };
-    if reported.is_empty() {
+/// Another number of names than of weights.
+pub fn names(weights: Option<&StyleWeights>, given: &[String]) -> Result<Vec<String>> {
+    let Some(weights) = weights else { return Ok(given.to_vec()) };
+    if given.is_empty() {
         return Ok((0..weights.count()).map(|i| i.to_string()).collect());
     }
     ensure!(
-        reported.len() == weights.count(),
+        given.len() == weights.count(),
         "'{}': {} names ({}), but input '{}' has {} weights",
         key::STYLES,
-        reported.len(),
-        reported.join(", "),
+        given.len(),
+        given.join(", "),
         weights.name,
         weights.count()
     );
-    Ok(reported.to_vec())
+    Ok(given.to_vec())
 }

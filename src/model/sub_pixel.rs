@@ -1,4 +1,4 @@
-//! What a model does last to its stylized frame: a pixel shuffle and a crop, which the element does faster itself.
+//! What a model does last to its stylized frame, where that is a pixel shuffle and a crop: the element does both faster.
 //!
 //! Comes in: a model's metadata. Goes out: the tensor before, and how much is cropped.
 
@@ -29,7 +29,7 @@ impl fmt::Display for SubPixel {
 }
 
 impl SubPixel {
-    /// What the metadata say, `TENSOR,CROP`; `None` if they say nothing.
+    /// Reads metadata `TENSOR,CROP`; `None` if there is no such key.
     ///
     /// # Errors
     /// A value that cannot be read, with its key.
@@ -39,14 +39,18 @@ impl SubPixel {
             let crop = crop.trim().parse().ok().filter(|crop: &usize| crop.is_multiple_of(2))?;
             Some(Self { tensor: tensor.trim().to_owned(), crop }).filter(|found| !found.tensor.is_empty())
         });
-        let wanted = || format!("metadata '{PREFIX}{KEY}' is '{text}', expected TENSOR,CROP with an even number");
+        let wanted = || format!("metadata '{PREFIX}{KEY}' is '{text}', expected TENSOR,CROP with CROP an even number");
         parsed.with_context(wanted).map(Some)
     }
 
     /// Width and height of the stylized frame, if the tensor has these dimensions.
     pub fn size(&self, dims: &[i64]) -> Option<(usize, usize)> {
         let [1, 12, height, width] = *dims else { return None };
-        let side = |cells: i64| (2 * usize::try_from(cells).ok()?).checked_sub(2 * self.crop).filter(|side| *side > 0);
+        let lost = i64::try_from(self.crop).ok()?.checked_mul(2)?;
+        let side = |cells: i64| {
+            let side = cells.checked_mul(2)?.checked_sub(lost)?;
+            usize::try_from(side).ok().filter(|side| *side > 0)
+        };
         Some((side(width)?, side(height)?))
     }
 }
@@ -66,7 +70,9 @@ mod tests {
         }
         let found = SubPixel { tensor: "x".into(), crop: 20 };
         assert_eq!(found.size(&[1, 12, 200, 340]), Some((640, 360)));
-        for dims in [&[1, 3, 200, 340][..], &[1, 12, 20, 340], &[1, 12, 200], &[1, 12, -1, 340]] {
+        for dims in
+            [&[1, 3, 200, 340][..], &[1, 12, 20, 340], &[1, 12, 200], &[1, 12, -1, 340], &[1, 12, i64::MAX, 340]]
+        {
             assert_eq!(found.size(dims), None);
         }
     }

@@ -1,6 +1,6 @@
-//! Which style to stylize in: a name or a mix of several, and the fade from one to the next.
+//! Which style to use: one, or a mix of several, and the fade from one to the next.
 //!
-//! Comes in: a text like `great-wave:0.6,udnie:0.4`, the names of a model's styles. Goes out: weights that add up to 1.
+//! Comes in: a text like `great-wave:0.6,udnie:0.4` and the names of a model's styles. Goes out: weights with sum 1.
 
 pub mod picture;
 
@@ -17,19 +17,20 @@ impl FromStr for StyleMix {
     type Err = anyhow::Error;
 
     /// # Errors
-    /// A share that is no number of at least 0, a name that is missing or stands twice, or shares that are all 0.
+    /// A share that is not a number from 0, a name that is missing or stands twice, or shares that are all 0.
     fn from_str(text: &str) -> Result<Self> {
         let mut parts: Vec<(String, f32)> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
             let (name, share) = part.split_once(':').map_or((part, "1"), |(name, share)| (name.trim(), share.trim()));
             let number = share.parse::<f32>().ok().filter(|s| s.is_finite() && *s >= 0.0);
             let number =
-                number.with_context(|| format!("'{part}': '{share}' is no share; expected a number from 0"))?;
-            ensure!(!name.is_empty(), "'{part}': no style is named; expected NAME or NAME:SHARE,NAME:SHARE");
+                number.with_context(|| format!("'{part}': '{share}' is no share, expected a number from 0"))?;
+            ensure!(!name.is_empty(), "'{part}': no style is named, expected NAME or NAME:SHARE,NAME:SHARE");
             ensure!(!parts.iter().any(|(n, _)| n == name), "style '{name}' stands twice in '{text}'");
             parts.push((name.to_owned(), number));
         }
         ensure!(parts.is_empty() || parts.iter().any(|(_, s)| *s > 0.0), "every share in '{text}' is 0");
+        ensure!(parts.iter().map(|(_, s)| s).sum::<f32>().is_finite(), "the shares in '{text}' are too large");
         Ok(Self(parts))
     }
 }
@@ -40,7 +41,7 @@ impl StyleMix {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// One weight for each of `names`, in their order, 1 together.
+    /// One weight for each of `names`, in their order; their sum is 1.
     ///
     /// # Errors
     /// A style that is not among `names`.
@@ -60,7 +61,7 @@ impl StyleMix {
     }
 }
 
-/// The way from one picture to the next, by the frames' time.
+/// Progress from one picture to the next, by the frames' time.
 #[derive(Debug, Clone, Default)]
 pub struct Fade {
     length: Duration,
@@ -68,23 +69,23 @@ pub struct Fade {
 }
 
 impl Fade {
-    /// A fade that begins with the next frame.
+    /// A fade that begins with the next frame and takes `length`.
     pub fn new(length: Duration) -> Self {
         Self { length, started: None }
     }
 
-    /// How much of the way lies behind a frame at `time`, 0..=1. A frame without a time, or from before the beginning
-    /// (a seek), is at the end.
+    /// Progress at a frame of `time`, 0..=1. It is 1 for a frame without a time and for one from before the beginning (a
+    /// seek).
     pub fn share(&mut self, time: Option<Duration>) -> f32 {
-        let gone = time.and_then(|time| time.checked_sub(*self.started.get_or_insert(time)));
-        match gone {
-            Some(gone) if gone < self.length => gone.as_secs_f32() / self.length.as_secs_f32(),
+        let elapsed = time.and_then(|time| time.checked_sub(*self.started.get_or_insert(time)));
+        match elapsed {
+            Some(elapsed) if elapsed < self.length => elapsed.as_secs_f32() / self.length.as_secs_f32(),
             _ => 1.0,
         }
     }
 }
 
-/// Weights on their way from one mix to another, by the frames' time.
+/// Weights that fade from one mix to another, by the frames' time.
 #[derive(Debug, Clone, Default)]
 pub struct StyleFade {
     now: Vec<f32>,
@@ -94,7 +95,7 @@ pub struct StyleFade {
 }
 
 impl StyleFade {
-    /// Sets out for `target`; with no `length`, or none stylized yet, the next frame is there already.
+    /// Starts the fade to `target`. With a `length` of 0, or before the first frame, the next frame has it whole.
     pub fn set(&mut self, target: Vec<f32>, length: Duration) {
         if self.now.len() != target.len() || length.is_zero() {
             self.now.clone_from(&target);
@@ -103,7 +104,7 @@ impl StyleFade {
         (self.target, self.fade) = (target, Fade::new(length));
     }
 
-    /// Whether the weights are on their way.
+    /// Whether a fade is under way.
     pub fn is_fading(&self) -> bool {
         self.now != self.target
     }
@@ -155,6 +156,7 @@ mod tests {
             (":0.5", "no style is named"),
             ("wave,wave:2", "twice"),
             ("wave:0,udnie:0", "is 0"),
+            ("wave:3e38,udnie:3e38", "too large"),
         ] {
             let error = format!("{:#}", weights(text).unwrap_err());
             assert!(error.contains(word), "{text}: {error}");
@@ -166,12 +168,12 @@ mod tests {
         let seconds = |s: f32| Some(Duration::from_secs_f32(s));
         let mut fade = StyleFade::default();
         fade.set(vec![1.0, 0.0], Duration::from_secs(1));
-        assert_eq!(fade.at(seconds(5.0)), [1.0, 0.0], "nothing was stylized before: no fade");
+        assert_eq!(fade.at(seconds(5.0)), [1.0, 0.0], "no frame came before: no fade");
         fade.set(vec![0.0, 1.0], Duration::from_secs(1));
         assert_eq!(fade.at(seconds(6.0)), [1.0, 0.0]);
         assert_eq!(fade.at(seconds(6.5)), [0.5, 0.5]);
         fade.set(vec![1.0, 0.0], Duration::from_secs(1));
-        assert_eq!(fade.at(seconds(7.0)), [0.5, 0.5], "a change on the way starts from where it is");
+        assert_eq!(fade.at(seconds(7.0)), [0.5, 0.5], "a change during a fade starts from the present weights");
         assert_eq!(fade.at(seconds(7.5)), [0.75, 0.25]);
         assert!(fade.is_fading());
         assert_eq!(fade.at(seconds(1.0)), [1.0, 0.0], "a seek back ends it");

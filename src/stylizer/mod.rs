@@ -86,6 +86,8 @@ pub struct Stylizer {
     previous: Vec<f32>,
     confidence: Vec<f32>,
     stabilizer: Stabilizer,
+    /// The size multiple that was found by trying.
+    multiple: Option<usize>,
     /// Whether the stabilizer has observed the present frame.
     observed: bool,
     style: StyleFade,
@@ -107,6 +109,7 @@ impl Stylizer {
             previous,
             confidence,
             stabilizer,
+            multiple: None,
             observed: false,
             style,
         }

@@ -177,7 +177,10 @@ impl Range {
     /// # Errors
     /// A standard deviation that is not positive.
     pub fn normalized(mean: [f32; 3], std: [f32; 3]) -> Result<Self> {
-        ensure!(std.iter().all(|s| *s > 0.0), "standard deviations must be positive, found {std:?}");
+        ensure!(
+            std.iter().zip(mean).all(|(s, mean)| *s > 0.0 && (1.0 / s).is_finite() && (mean / s).is_finite()),
+            "standard deviations must be positive and not tiny, found {std:?}"
+        );
         let mut range = Self::UNIT;
         for c in 0..3 {
             range.scale[c] = 1.0 / std[c];
@@ -209,7 +212,7 @@ impl FromStr for Range {
             return Range::normalized(part(mean, "mean")?, part(std, "std")?);
         }
         match numbers(text)?[..] {
-            [low, high] if high > low => Ok(Range::between(low, high)),
+            [low, high] if high > low && (high - low).is_finite() => Ok(Range::between(low, high)),
             _ => bail!("'{text}' is no range of values: {WANTED}, with LOW below HIGH"),
         }
     }
@@ -282,7 +285,18 @@ mod tests {
         let range: Range = "mean=0.5,0.25,0;std=0.5,0.25,1".parse().unwrap();
         assert_eq!(range.offset, [-1.0, -1.0, 0.0]);
         assert_eq!(range.to_string().parse::<Range>().unwrap(), range);
-        for bad in ["", "1", "1,0", "a,b", "0,inf", "mean=1,2,3", "mean=1,2;std=1,2,3", "mean=0,0,0;std=0,1,1"] {
+        for bad in [
+            "",
+            "1",
+            "1,0",
+            "a,b",
+            "0,inf",
+            "mean=1,2,3",
+            "mean=1,2;std=1,2,3",
+            "mean=0,0,0;std=0,1,1",
+            "-3e38,3e38",
+            "mean=0,0,0;std=1e-40,1,1",
+        ] {
             assert!(bad.parse::<Range>().is_err(), "{bad}");
         }
     }

@@ -27,19 +27,24 @@ impl Placement {
     /// # Errors
     /// Sizes whose ratio is not the same whole number, or its inverse, in both dimensions.
     pub fn scaled_to(&self, tensor: (usize, usize)) -> Result<Self> {
-        let scale = |v: usize, from: usize, to: usize| (v * to).div_ceil(from.max(1));
         let same_factor = tensor.0 * self.tensor.1 == tensor.1 * self.tensor.0;
         let whole = |a: usize, b: usize| a > 0 && b > 0 && (a.is_multiple_of(b) || b.is_multiple_of(a));
         ensure!(
             same_factor && whole(tensor.0, self.tensor.0),
-            "the model turned {}x{} into {}x{}, which is no whole multiple (property 'size-multiple' may help)",
+            "the model turned {}x{} into {}x{}, which is no whole multiple of it",
             self.tensor.0,
             self.tensor.1,
             tensor.0,
             tensor.1
         );
-        let by = |v: (usize, usize)| (scale(v.0, self.tensor.0, tensor.0), scale(v.1, self.tensor.1, tensor.1));
-        Ok(Self { tensor, origin: by(self.origin), picture: by(self.picture) })
+        // Where the model makes the picture smaller, it takes the pixels at its edges whole.
+        let side = |origin: usize, picture: usize, from: usize, to: usize| {
+            let first = origin * to / from.max(1);
+            (first, ((origin + picture) * to).div_ceil(from.max(1)) - first)
+        };
+        let (x, width) = side(self.origin.0, self.picture.0, self.tensor.0, tensor.0);
+        let (y, height) = side(self.origin.1, self.picture.1, self.tensor.1, tensor.1);
+        Ok(Self { tensor, origin: (x, y), picture: (width, height) })
     }
 }
 
@@ -72,5 +77,42 @@ mod tests {
         assert_eq!((large.origin, large.picture), ((2, 6), (60, 20)));
         assert!(small.scaled_to((64, 16)).is_err());
         assert!(small.scaled_to((48, 24)).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_centered_picture_lies_inside_and_in_the_middle(
+            picture in (1usize..3000, 1usize..3000), more in (0usize..200, 0usize..200),
+        ) {
+            let tensor = (picture.0 + more.0, picture.1 + more.1);
+            let Placement { origin, .. } = Placement::centered(picture, tensor);
+            let sides = |picture, tensor, origin| (origin, tensor - picture - origin);
+            for (before, after) in [sides(picture.0, tensor.0, origin.0), sides(picture.1, tensor.1, origin.1)] {
+                proptest::prop_assert!(after == before || after == before + 1);
+            }
+        }
+
+        #[test]
+        fn a_scaled_placement_lies_inside(
+            picture in (1usize..500, 1usize..500), more in (0usize..70, 0usize..70), factor in 1usize..5, down in proptest::bool::ANY,
+        ) {
+            let tensor = ((picture.0 + more.0).next_multiple_of(factor), (picture.1 + more.1).next_multiple_of(factor));
+            let place = Placement::centered(picture, tensor);
+            let by = |side: usize| if down { side / factor } else { side * factor };
+            let other = place.scaled_to((by(tensor.0), by(tensor.1))).unwrap();
+            let inside = |origin, picture, tensor| picture > 0 && origin + picture <= tensor;
+            proptest::prop_assert!(inside(other.origin.0, other.picture.0, other.tensor.0), "{:?}", other);
+            proptest::prop_assert!(inside(other.origin.1, other.picture.1, other.tensor.1), "{:?}", other);
+        }
+
+        #[test]
+        fn reflection_stays_inside_and_its_own_picture_is_unchanged(i in -5000isize..5000, n in 1usize..500) {
+            let index = reflect(i, n);
+            proptest::prop_assert!(index < n);
+            proptest::prop_assert!(!(0..n as isize).contains(&i) || index == i as usize);
+            let period = 2 * (n as isize - 1);
+            proptest::prop_assert_eq!(index, reflect(i + period, n));
+            proptest::prop_assert_eq!(index, reflect(-i, n));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Changes a model before it is loaded: an input becomes a constant, so that the runtime computes what depends on it
-//! once; or an inner tensor becomes the output, so that the runtime leaves out what comes after it.
+//! once; or an inner tensor becomes the output, so that the runtime leaves out what comes after it; or weights come in from
+//! other files.
 //!
 //! Comes in: the bytes of an ONNX file. Goes out: the bytes of the changed model, written once into one allocation.
 //! Fields that need no change are copied as they lie in the file, known to the schema or not.
@@ -14,7 +15,7 @@ use prost::encoding::{
     skip_field,
 };
 
-use crate::model::onnx::schema::tensor_proto::DataType;
+use crate::model::onnx::schema::tensor_proto::{DataLocation, DataType};
 use crate::model::onnx::schema::type_proto::{Tensor, Value};
 use crate::model::onnx::schema::{NodeProto, TensorProto, TypeProto, ValueInfoProto};
 
@@ -83,6 +84,81 @@ pub fn with_output(model: &[u8], name: &str) -> Result<Bytes> {
     })
 }
 
+/// The messages of a model that may hold tensors.
+#[derive(Clone, Copy, PartialEq)]
+enum Holder {
+    Model,
+    Graph,
+    Function,
+    Training,
+    Node,
+    Attribute,
+    Sparse,
+    Tensor,
+}
+
+impl Holder {
+    /// What field `tag` of this message holds, if that may hold tensors.
+    fn of_field(self, tag: u32) -> Option<Holder> {
+        Some(match (self, tag) {
+            (Holder::Model, GRAPH) | (Holder::Training, 1 | 2) | (Holder::Attribute, 6 | 11) => Holder::Graph,
+            (Holder::Model, 20) => Holder::Training,
+            (Holder::Model, 25) => Holder::Function,
+            (Holder::Graph, NODE) | (Holder::Function, 7) => Holder::Node,
+            (Holder::Graph, INITIALIZER) | (Holder::Attribute, 5 | 10) | (Holder::Sparse, 1 | 2) => Holder::Tensor,
+            (Holder::Graph, 15) | (Holder::Attribute, 22 | 23) => Holder::Sparse,
+            (Holder::Node, 5) | (Holder::Function, 11) => Holder::Attribute,
+            _ => return None,
+        })
+    }
+}
+
+/// `TensorProto.raw_data`, `external_data` and `data_location`.
+const VALUES: [u32; 3] = [9, 13, 14];
+
+/// The model with the values of every tensor of another file in its own bytes. `read` gets such a tensor and returns its
+/// values.
+///
+/// # Errors
+/// No ONNX, or what `read` returns.
+pub fn with_weights(model: &[u8], read: &mut dyn FnMut(&TensorProto) -> Result<Vec<u8>>) -> Result<Bytes> {
+    Ok(inlined(model, Holder::Model, read)?.into())
+}
+
+fn inlined(message: &[u8], holder: Holder, read: &mut dyn FnMut(&TensorProto) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let mut values = None;
+    if holder == Holder::Tensor {
+        let tensor = TensorProto::decode(message)?;
+        if !is_external(&tensor) {
+            return Ok(message.to_vec());
+        }
+        values = Some(read(&tensor)?);
+    }
+    let mut result = Vec::with_capacity(message.len());
+    for field in fields(message)? {
+        match holder.of_field(field.tag) {
+            Some(inner) => put(field.tag, &inlined(field.content, inner, read)?, &mut result),
+            None if values.is_some() && VALUES.contains(&field.tag) => {}
+            None => result.put_slice(field.whole),
+        }
+    }
+    if let Some(values) = values {
+        put(VALUES[0], &values, &mut result);
+    }
+    Ok(result)
+}
+
+/// Whether a tensor's values lie in another file.
+pub(super) fn is_external(tensor: &TensorProto) -> bool {
+    tensor.data_location() == DataLocation::External || !tensor.external_data.is_empty()
+}
+
+fn put(tag: u32, content: &[u8], to: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, to);
+    encode_varint(content.len() as u64, to);
+    to.put_slice(content);
+}
+
 /// The model whose graph has the fields that `keep` keeps of its own, and `added`.
 fn with_graph(
     model: &[u8],
@@ -118,9 +194,7 @@ fn floats_of_any_shape(name: &str) -> ValueInfoProto {
 /// A message as a field of another one.
 fn field_of(tag: u32, message: &impl Message) -> Vec<u8> {
     let mut field = Vec::new();
-    encode_key(tag, WireType::LengthDelimited, &mut field);
-    encode_varint(message.encoded_len() as u64, &mut field);
-    field.extend(message.encode_to_vec());
+    put(tag, &message.encode_to_vec(), &mut field);
     field
 }
 

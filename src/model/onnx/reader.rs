@@ -1,17 +1,20 @@
 //! Reads a model's file: is it ONNX, is it whole, and do its weights lie where they may?
 //!
 //! Comes in: a path. Goes out: the bytes, held once and shared by all who use them, or the path itself where weights lie
-//! in files beside the model, which the runtime opens.
+//! in files beside the model, which the runtime opens. Weights that are reached by a link out of the model's folder are put
+//! into the bytes.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::model::file::{FileError, read_bounded};
-use crate::model::onnx::schema::tensor_proto::DataLocation;
+use crate::model::onnx::editor::{is_external, with_weights};
 use crate::model::onnx::schema::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
 };
@@ -22,7 +25,7 @@ pub const LARGEST: u64 = (1 << 31) - 1;
 /// A model's file that has passed the check. A clone shares the bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OnnxFile {
-    /// Self-contained.
+    /// Self-contained, in the file or with weights of other files put in.
     Bytes(Bytes),
     /// Refers to weights in files beside it, which the runtime finds from this path.
     WithExternalData(PathBuf),
@@ -81,13 +84,18 @@ impl OnnxFile {
             return Ok(Self::Bytes(bytes));
         }
         let folders = folders(path)?;
-        let mut checked = HashSet::new();
+        let mut files = HashMap::new();
         for tensor in external {
-            if checked.insert(location(tensor)) {
-                check_location(tensor, &folders)?;
+            if !files.contains_key(location(tensor)) {
+                files.insert(location(tensor), check_location(tensor, &folders)?);
             }
         }
-        Ok(Self::WithExternalData(path.to_owned()))
+        // ONNX Runtime 1.24 follows no links out of the folder.
+        let beside = |file: &PathBuf| folders.first().is_some_and(|folder| file.starts_with(folder));
+        match files.values().all(beside) {
+            true => Ok(Self::WithExternalData(path.to_owned())),
+            false => Ok(Self::Bytes(with_values(&bytes, &files)?)),
+        }
     }
 }
 
@@ -123,7 +131,7 @@ fn external(model: &ModelProto) -> Vec<&TensorProto> {
         training.initialization.iter().chain(&training.algorithm).for_each(|graph| in_graph(graph, &mut all));
     }
     model.functions.iter().for_each(|function| in_function(function, &mut all));
-    all.retain(|tensor| tensor.data_location() == DataLocation::External || !tensor.external_data.is_empty());
+    all.retain(|tensor| is_external(tensor));
     all
 }
 
@@ -152,6 +160,29 @@ fn in_sparse<'a>(sparse: &'a SparseTensorProto, all: &mut Vec<&'a TensorProto>) 
     all.extend(sparse.values.iter().chain(&sparse.indices));
 }
 
+/// The model with the values of its external tensors, of `files` by location, in its own bytes.
+fn with_values(model: &Bytes, files: &HashMap<&str, PathBuf>) -> Result<Bytes, ReadError> {
+    let mut left = LARGEST.saturating_sub(model.len() as u64);
+    let mut read = |tensor: &TensorProto| {
+        let number = |key| {
+            let entry = tensor.external_data.iter().find(|entry| entry.key() == key)?;
+            entry.value().parse::<u64>().ok()
+        };
+        let path = files.get(location(tensor)).context("its file is not known")?;
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(number("offset").unwrap_or(0)))?;
+        let wanted = number("length");
+        let mut values = Vec::new();
+        file.take(wanted.unwrap_or(u64::MAX).min(left + 1)).read_to_end(&mut values)?;
+        let size = values.len() as u64;
+        ensure!(size <= left, "all values together are larger than {LARGEST} bytes");
+        ensure!(wanted.is_none_or(|wanted| wanted == size), "tensor '{}' is cut short", tensor.name());
+        left -= size;
+        Ok(values)
+    };
+    with_weights(model, &mut read).map_err(|error| ReadError::NotOnnx(format!(" with whole external data: {error:#}")))
+}
+
 /// Where weights may lie, links followed: the model's folder and, where the model file is itself a link (as in a cache
 /// that keeps the content of files apart from their names), the folder of the file that it leads to.
 fn folders(model: &Path) -> Result<Vec<PathBuf>, FileError> {
@@ -165,21 +196,21 @@ fn location(tensor: &TensorProto) -> &str {
     tensor.external_data.iter().find(|entry| entry.key() == "location").map_or("", |entry| entry.value())
 }
 
-/// A plain relative path below the model's folder to a regular file in one of `folders`.
-fn check_location(tensor: &TensorProto, folders: &[PathBuf]) -> Result<(), ReadError> {
+/// The file of a tensor's values: a plain relative path below the first of `folders`, to a regular file in one of them.
+fn check_location(tensor: &TensorProto, folders: &[PathBuf]) -> Result<PathBuf, ReadError> {
     let location = location(tensor);
     let plain = Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     // ONNX Runtime takes this name for an address in memory.
     if !plain || location.is_empty() || location.contains("_ORT_MEM_ADDR_") {
         return Err(refusal(tensor, "must lie inside the model's folder"));
     }
-    let Some(file) = folders.first().map(|folder| folder.join(location)) else { return Ok(()) };
-    let file = file.canonicalize().map_err(|error| refusal(tensor, &error.to_string()))?;
+    let named = folders.first().map(|folder| folder.join(location)).unwrap_or_default();
+    let file = named.canonicalize().map_err(|error| refusal(tensor, &error.to_string()))?;
     if !folders.iter().any(|folder| file.starts_with(folder)) {
         return Err(refusal(tensor, &format!("leads out of the model's folder, to '{}'", file.display())));
     }
     match file.is_file() {
-        true => Ok(()),
+        true => Ok(file),
         false => Err(refusal(tensor, "expected a regular file")),
     }
 }
@@ -262,7 +293,7 @@ mod tests {
         let attribute =
             |attribute: AttributeProto| of_graph(GraphProto { node: node(attribute), ..Default::default() });
         let inner = || GraphProto { initializer: vec![at("../out")], ..Default::default() };
-        let plain = || of_graph(GraphProto::default());
+        let plain = || of_graph(GraphProto { name: Some("plain".into()), ..Default::default() });
         let function = |function: FunctionProto| ModelProto { functions: vec![function], ..plain() };
         let tensor = || AttributeProto { t: Some(at("../out")), ..Default::default() };
         let training = TrainingInfoProto { algorithm: Some(inner()), ..Default::default() };
@@ -284,6 +315,8 @@ mod tests {
         for (place, model) in places {
             let error = OnnxFile::open(&saved(folder.path(), &model)).map_err(|e| format!("{e:#}")).unwrap_err();
             assert!(error.contains("'../out': must lie inside"), "{place}: {error}");
+            let whole = with_weights(&model.encode_to_vec(), &mut |_| Ok(vec![1, 2])).unwrap();
+            assert!(external(&decode(&whole).unwrap()).is_empty(), "{place}");
         }
     }
 
@@ -300,7 +333,9 @@ mod tests {
         link(Path::new("../../../blobs/1111"), "model.onnx");
         link(Path::new("../../../blobs/2222"), "model.onnx_data");
         let path = snapshot.join("model.onnx");
-        assert_eq!(OnnxFile::open(&path).unwrap(), OnnxFile::WithExternalData(path.clone()));
+        let OnnxFile::Bytes(bytes) = OnnxFile::open(&path).unwrap() else { panic!("the weights are not in the model") };
+        let weights = &decode(&bytes).unwrap().graph.unwrap().initializer[0];
+        assert_eq!((weights.name(), weights.raw_data(), is_external(weights)), ("w", &b"1234"[..], false));
         // A link to elsewhere, and a model file that is no link itself.
         std::fs::remove_file(snapshot.join("model.onnx_data")).unwrap();
         link(Path::new("../../../secret"), "model.onnx_data");
