@@ -92,10 +92,10 @@ need_onnxruntime() {
     say "ONNX Runtime: $ORT_DYLIB_PATH"
 }
 
-# build_plugin : sets PLUGIN, the path of the release build without features for tests.
+# build_plugin : sets PLUGIN, the path of the release build; the default features have nothing for tests.
 build_plugin() {
     say "Building the plugin"
-    cargo build --release --locked --quiet --lib --no-default-features --features plugin
+    cargo build --release --locked --quiet --lib
     PLUGIN=${CARGO_TARGET_DIR:-$PWD/target}/release/libgststyletransfer.so
 }
 
