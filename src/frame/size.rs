@@ -161,8 +161,8 @@ mod tests {
         fn cells_around_a_pixel_are_neighbours_in_order(
             count in 1usize..300, origin in 0usize..40, picture in 1usize..300, cells in 1usize..80,
         ) {
-            let found = between(count, origin, picture, cells);
-            let at = |b: &Between| b.low as f32 + b.share;
+            let found = lerp_table(count, origin, picture, cells);
+            let at = |b: &Lerp| b.low as f32 + b.share;
             proptest::prop_assert_eq!(found.len(), count);
             for b in &found {
                 proptest::prop_assert!((b.high as usize) < cells && b.high - b.low <= 1 && (0.0..=1.0).contains(&b.share));

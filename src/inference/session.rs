@@ -261,7 +261,7 @@ impl Generator for OrtGenerator {
         };
         if let Some(output) = self.general.picture().filter(|_| self.recipe.contract.open_output.is_some()) {
             let layout = output.format.axes;
-            crate::inference::log::note(&format!("the first run gives output '{}' layout {layout}", output.name));
+            crate::inference::log::info(&format!("the first run gives output '{}' layout {layout}", output.name));
             self.recipe.contract.settle_output(output.clone());
         }
         let sizes = ((width, height), stylized);
