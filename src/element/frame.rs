@@ -155,7 +155,7 @@ impl Engine {
         }
         warnings.into_iter().for_each(|text| out.warning(text));
         if !live {
-            pipeline.stylizer.fit();
+            pipeline.stylizer.generator_mut().fit();
         }
         self.reload.negotiated(settings.revisions.size, divisor);
         self.pacer.latency.start(took + BESIDE_INFERENCE * (info.width() * info.height()));

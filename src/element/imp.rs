@@ -13,7 +13,7 @@ use gst_base::subclass::BaseTransformMode;
 use gst_base::subclass::base_transform::{GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess};
 use gst_base::subclass::prelude::*;
 use gst_video::subclass::prelude::*;
-use gst_video::{VideoFormat, VideoFrameExt, VideoFrameRef, VideoInfo};
+use gst_video::{VideoFrameExt, VideoFrameRef, VideoInfo};
 
 use super::convert::{FrameIn, FrameOut};
 use super::frame::{Engine, Turn};
@@ -25,13 +25,10 @@ use super::qos::{self, Lateness};
 use super::reload::Reload;
 use super::settings::{ProviderWait, Settings};
 use super::stats::Stats;
-use super::{error, properties};
+use super::{caps, error, properties};
 use crate::inference::Interrupt;
 use crate::schedule::lag::Verdict;
 use crate::schedule::watchdog::Watchdog;
-
-/// Smallest and largest side of a frame.
-const SIDES: std::ops::RangeInclusive<i32> = 16..=8192;
 
 /// A longer inference is reported on the bus.
 const TOO_LONG: Duration = Duration::from_secs(2);
@@ -123,7 +120,7 @@ impl StyleTransfer {
         let (settings, loader) = (self.settings(), Loader { plugin_folder: self.plugin_folder() });
         let mut loaded = loader.load(&settings, false)?;
         // A live source does not wait for its caps to be taken.
-        loaded.pipeline.stylizer.prepare_style();
+        loaded.pipeline.stylizer.generator_mut().prepare_style();
         self.with_engine(|engine, out| {
             *engine = Engine::new(Reload::start(loader, settings, loaded, out));
             engine.configured(&self.stats);
@@ -313,7 +310,7 @@ impl ElementImpl for StyleTransfer {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let caps = template_caps();
+            let caps = caps::template();
             let template = |name, direction| gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps);
             let both = [template("sink", gst::PadDirection::Sink), template("src", gst::PadDirection::Src)];
             both.into_iter().flatten().collect()
@@ -332,29 +329,6 @@ impl ElementImpl for StyleTransfer {
         }
         self.parent_change_state(transition)
     }
-}
-
-/// The formats that convert fastest come first, deep ones last: where both sides take anything, a fast one is negotiated.
-/// Interlaced caps are taken too, and refused with a message of our own instead of "not negotiated".
-fn template_caps() -> gst::Caps {
-    let all = |formats: Vec<VideoFormat>, mode: &[&str]| {
-        let builder = gst_video::VideoCapsBuilder::new().format_list(formats);
-        let builder = builder.width_range(SIDES).height_range(SIDES);
-        builder.field("interlace-mode", gst::List::new(mode)).build()
-    };
-    let is_deep =
-        |format: &VideoFormat| gst_video::VideoFormatInfo::from_format(*format).depth().iter().any(|depth| *depth > 8);
-    let fast = [VideoFormat::I420, VideoFormat::Nv12, VideoFormat::Yv12, VideoFormat::Yuy2, VideoFormat::Bgrx];
-    let others = || gst_video::VIDEO_FORMATS_ALL.iter().copied().filter(|format| !fast.contains(format));
-    // Inside one list the order of the other side counts.
-    let mut groups: Vec<_> = fast.iter().map(|format| vec![*format]).collect();
-    groups.push(others().filter(|format| !is_deep(format)).collect());
-    groups.push(others().filter(is_deep).collect());
-    let mut caps = gst::Caps::new_empty();
-    for mode in [&["progressive", "mixed"][..], &["interleaved", "fields"]] {
-        groups.iter().for_each(|formats| caps.get_mut().into_iter().for_each(|c| c.append(all(formats.clone(), mode))));
-    }
-    caps
 }
 
 impl BaseTransformImpl for StyleTransfer {

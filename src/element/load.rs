@@ -104,7 +104,7 @@ impl Loader {
             let mut loaded = loader.load(&theirs, waits)?;
             let (_, warnings) = negotiate(&mut loaded.pipeline, &info, &theirs, divisor)?;
             loaded.warnings.extend(warnings);
-            loaded.pipeline.stylizer.fit();
+            loaded.pipeline.stylizer.generator_mut().fit();
             loaded.pipeline.stylizer.warm_up()?;
             drop(stale);
             Ok(loaded)
@@ -176,7 +176,7 @@ fn ignored(settings: &Settings, precision: Precision, generator: &OrtGenerator) 
 
 /// Whoever installed a library with these providers expects them to be used.
 pub fn refusals(pipeline: &mut Pipeline) -> Vec<String> {
-    let refusals = pipeline.stylizer.take_refusals();
+    let refusals = pipeline.stylizer.generator_mut().take_refusals();
     let provider = pipeline.stylizer.generator().provider();
     let text = |Refusal { provider: refused, reason }: Refusal| {
         format!("execution provider '{refused}' cannot be used: {reason}; '{provider}' is in use instead")

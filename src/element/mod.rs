@@ -25,6 +25,7 @@
 use gst::glib;
 use gst::prelude::*;
 
+mod caps;
 mod convert;
 mod error;
 mod frame;

@@ -229,12 +229,24 @@ fn run_for_shape(
 ) -> Result<Vec<i64>> {
     let cpu = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
     binding.bind_output_to_device(output, &cpu).map_err(plain)?;
-    let dims = {
+    let shape = |options: &RunOptions, session: &mut Session| -> Result<Vec<i64>> {
         let outputs = session.run_binding_with_options(binding, options).map_err(plain)?;
-        outputs[output].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default()
+        Ok(outputs[output].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default())
+    };
+    // A session without an arena refuses to shrink it.
+    let dims = match shrinking().and_then(|options| shape(&options, session)) {
+        Ok(dims) => dims,
+        Err(_) => shape(options, session)?,
     };
     binding.clear_outputs();
     Ok(dims)
+}
+
+/// Options of a run after which the runtime's arena gives back what is not in use: the memory of a larger size before.
+fn shrinking() -> Result<RunOptions> {
+    let mut options = RunOptions::new().map_err(plain)?;
+    options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(plain)?;
+    Ok(options)
 }
 
 impl FrameInputs {

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::frame::image::{Image, ImageMut, Sample};
 use crate::frame::size::Size;
-use crate::inference::{Generator, Refusal};
+use crate::inference::Generator;
 use crate::style::{StyleFade, StyleMix};
 use crate::temporal::stabilizer::{Report, Smoothing, Stabilizer};
 use crate::tensor::egress::all_finite;
@@ -115,11 +115,6 @@ impl Stylizer {
         }
     }
 
-    /// See [`Generator::take_refusals`].
-    pub fn take_refusals(&mut self) -> Vec<Refusal> {
-        self.generator.take_refusals()
-    }
-
     /// Sets the style, with a fade of `fade` in presentation time. Ignored by models without style weights.
     ///
     /// # Errors
@@ -141,17 +136,12 @@ impl Stylizer {
         Ok(())
     }
 
-    /// See [`Generator::prepare_style`].
-    pub fn prepare_style(&mut self) {
-        self.generator.prepare_style();
-    }
-
     /// The generator.
     pub fn generator(&self) -> &dyn Generator {
         &*self.generator
     }
 
-    /// The generator, to recover it after failures.
+    /// The generator, to change it.
     pub fn generator_mut(&mut self) -> &mut dyn Generator {
         &mut *self.generator
     }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::frame::size::{Size, fit, round_up};
 use crate::model::contract::PictureTensor;
 use crate::stylizer::{Geometry, Stylizer};
+use crate::temporal::stabilizer::Stabilizer;
 use crate::tensor::placement::Placement;
 
 /// Multiples that are tried for models that do not declare theirs, in this order. Each stands for its divisors too.
@@ -24,17 +25,13 @@ impl Stylizer {
     /// # Errors
     /// The model cannot work at any size it was tried at.
     pub fn prepare(&mut self, wanted: Size) -> Result<Geometry> {
-        self.stabilizer.reset();
+        // Another size needs other memory; that of a larger one is given back.
+        self.stabilizer = Stabilizer::default();
         let tried = match self.generator.contract().size_multiple {
             Some(multiple) => self.try_multiple(wanted, multiple),
             None => self.find_multiple(wanted),
         };
         tried.with_context(|| format!("the model does not work on pictures of {}x{}", wanted.0, wanted.1))
-    }
-
-    /// See [`crate::inference::Generator::fit`].
-    pub fn fit(&mut self) {
-        self.generator.fit();
     }
 
     /// Runs the generator once on whatever its input holds, and returns how long it takes.

@@ -11,6 +11,7 @@ use crate::confidence::{ConfidenceEstimator, MotionField, Similarity};
 use crate::flow::pyramid::Pyramid;
 use crate::flow::search::Search;
 use crate::frame::image::{Image, Sample};
+use crate::frame::threads;
 
 /// Motion from one frame to another.
 #[derive(Debug, Default)]
@@ -138,8 +139,11 @@ impl MotionEstimator {
         }
     }
 
-    /// Hands a job to the thread; returns it if there is no thread.
+    /// Hands a job to the thread; returns it if there is no thread, or if one thread is all that may be used.
     fn send(&mut self, job: Box<Job>) -> Result<(), Box<Job>> {
+        if threads::count() == 1 {
+            return Err(job);
+        }
         if self.worker.is_none() {
             self.worker = Worker::start();
         }
