@@ -142,6 +142,7 @@ fn damaged_models_play_or_are_refused() {
         let mut from = 0;
         while let Err((seed, trouble)) = play_copies(index, from, to, folder.path()) {
             found.push(format!("{} seed {seed}: {trouble}", path.display()));
+            eprintln!("{}", found[found.len() - 1]);
             from = seed + 1;
         }
     }
