@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Frames from and to Python: appsrc.py [STYLE]. Paints a moving bar and prints the mean colour of every painted frame."""
+"""Frames from and to Python: appsrc.py [STYLE]. Stylizes a moving bar and prints the mean color of every frame."""
 import sys
 
 import gi
@@ -22,6 +22,6 @@ for i in range(FRAMES):
     source.emit("push-buffer", buffer)
 source.emit("end-of-stream")
 while sample := sink.emit("pull-sample"):
-    painted = sample.get_buffer().extract_dup(0, sample.get_buffer().get_size())
-    print(sample.get_buffer().pts // 1_000_000, *(sum(painted[c::3]) // (WIDTH * HEIGHT) for c in range(3)))
+    stylized = sample.get_buffer().extract_dup(0, sample.get_buffer().get_size())
+    print(sample.get_buffer().pts // 1_000_000, *(sum(stylized[c::3]) // (WIDTH * HEIGHT) for c in range(3)))
 pipeline.set_state(Gst.State.NULL)

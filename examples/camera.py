@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The camera in a window, painted. Enter takes the next style, a name that style, + and - the strength, q ends.
+"""The camera in a window, stylized. Enter changes to the next style, a name that style, + and - the strength, q ends.
 
 camera.py [SOURCE [SINK]], launch lines: camera.py "videotestsrc is-live=true" fakesink
 """
@@ -16,9 +16,9 @@ Gst.init(None)
 source, sink = (sys.argv[1:] + ["autovideosrc", "autovideosink"][len(sys.argv) - 1 :])[:2]
 pipeline = Gst.parse_launch(
     f"{source} ! queue max-size-buffers=2 leaky=downstream ! videoconvert ! "
-    f"styletransfer name=painter style={STYLES[0]} style-fade=700 ! queue ! videoconvert ! {sink}"
+    f"styletransfer name=style style={STYLES[0]} style-fade=700 ! queue ! videoconvert ! {sink}"
 )
-painter, loop = pipeline.get_by_name("painter"), GLib.MainLoop()
+element, loop = pipeline.get_by_name("style"), GLib.MainLoop()
 
 
 def key(stdin, _condition):
@@ -28,11 +28,11 @@ def key(stdin, _condition):
         return False
     if word.strip() in ("+", "-"):
         step = 0.2 if word.strip() == "+" else -0.2
-        painter.props.strength = min(1.0, max(0.0, painter.props.strength + step))
+        element.props.strength = min(1.0, max(0.0, element.props.strength + step))
     else:
-        following = STYLES[(STYLES.index(painter.props.style) + 1) % len(STYLES)]
-        painter.props.style = word.strip() if word.strip() in STYLES else following
-    print(f"{painter.props.style}, strength {painter.props.strength:.1f}", flush=True)
+        following = STYLES[(STYLES.index(element.props.style) + 1) % len(STYLES)]
+        element.props.style = word.strip() if word.strip() in STYLES else following
+    print(f"{element.props.style}, strength {element.props.strength:.1f}", flush=True)
     return True
 
 
@@ -50,5 +50,5 @@ pipeline.get_bus().connect("message", message)
 GLib.io_add_watch(sys.stdin, GLib.IO_IN | GLib.IO_HUP, key)
 pipeline.set_state(Gst.State.PLAYING)
 loop.run()
-print(painter.props.stats.to_string())
+print(element.props.stats.to_string())
 pipeline.set_state(Gst.State.NULL)

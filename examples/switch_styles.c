@@ -1,4 +1,4 @@
-/* Paints a source and takes another style every second, faded in.
+/* Stylizes a source and fades to another style every second.
  *
  * cc switch_styles.c -o switch_styles $(pkg-config --cflags --libs gstreamer-1.0)
  * ./switch_styles ["LAUNCH LINE OF THE SOURCE" ["OF THE SINK"]]
@@ -8,12 +8,12 @@
 static const gchar *STYLES[] = { "starry-night", "the-scream", "udnie:0.5,the-kiss:0.5", "van-gogh" };
 
 static gboolean
-next_style (gpointer painter)
+next_style (gpointer element)
 {
   static guint next = 0;
   const gchar *style = STYLES[next++ % G_N_ELEMENTS (STYLES)];
 
-  g_object_set (painter, "style", style, NULL);
+  g_object_set (element, "style", style, NULL);
   g_print ("style %s\n", style);
   return G_SOURCE_CONTINUE;
 }
@@ -34,9 +34,9 @@ on_message (GstBus * bus, GstMessage * message, gpointer loop)
       g_main_loop_quit (loop);
       break;
     case GST_MESSAGE_ELEMENT:{
-      const GstStructure *told = gst_message_get_structure (message);
-      if (gst_structure_has_name (told, "styletransfer-governor"))
-        g_print ("governor: %s\n", gst_structure_get_string (told, "step"));
+      const GstStructure *structure = gst_message_get_structure (message);
+      if (gst_structure_has_name (structure, "styletransfer-governor"))
+        g_print ("governor: %s\n", gst_structure_get_string (structure, "step"));
       break;
     }
     default:
@@ -51,7 +51,7 @@ main (int argc, char *argv[])
   GError *error = NULL;
   gst_init (&argc, &argv);
 
-  gchar *line = g_strdup_printf ("%s ! videoconvert ! styletransfer name=painter style-fade=500"
+  gchar *line = g_strdup_printf ("%s ! videoconvert ! styletransfer name=style style-fade=500"
       " ! queue ! videoconvert ! %s", argc > 1 ? argv[1] : "autovideosrc",
       argc > 2 ? argv[2] : "autovideosink");
   GstElement *pipeline = gst_parse_launch (line, &error);
@@ -63,15 +63,15 @@ main (int argc, char *argv[])
   }
 
   GMainLoop *loop = g_main_loop_new (NULL, FALSE);
-  GstElement *painter = gst_bin_get_by_name (GST_BIN (pipeline), "painter");
+  GstElement *element = gst_bin_get_by_name (GST_BIN (pipeline), "style");
   GstBus *bus = gst_element_get_bus (pipeline);
   gst_bus_add_watch (bus, on_message, loop);
-  g_timeout_add_seconds (1, next_style, painter);
+  g_timeout_add_seconds (1, next_style, element);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   g_main_loop_run (loop);
 
   GstStructure *stats = NULL;
-  g_object_get (painter, "stats", &stats, NULL);
+  g_object_get (element, "stats", &stats, NULL);
   gchar *text = gst_structure_to_string (stats);
   g_print ("%s\n", text);
   g_free (text);
@@ -79,7 +79,7 @@ main (int argc, char *argv[])
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_bus_remove_watch (bus);
   gst_object_unref (bus);
-  gst_object_unref (painter);
+  gst_object_unref (element);
   gst_object_unref (pipeline);
   g_main_loop_unref (loop);
   return 0;

@@ -29,7 +29,7 @@ pub struct Target {
     pub size: u64,
     /// How often caps were negotiated.
     pub caps: u64,
-    /// How much smaller than `inference-size` the governor wants inference.
+    /// Width and height of inference are those of `inference-size` divided by this.
     pub divisor: u32,
     /// The model; `None` for settings that name none.
     pub source: Option<ModelSource>,

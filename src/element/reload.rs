@@ -8,8 +8,7 @@
 //!                                     └── it cannot be loaded ──► Idle
 //! ```
 //!
-//! While one pipeline fades out, the next one may be loading already. A provider that needs minutes to prepare (the
-//! promise) is loaded beside all of this and holds nothing up.
+//! While one pipeline fades out, the next one may be loading already. A provider that needs minutes to prepare  is loaded beside all of this and holds nothing up.
 
 use std::time::Duration;
 
@@ -44,16 +43,16 @@ struct Fading {
 
 /// An execution provider that needs minutes to prepare, while another one is in use.
 #[derive(Default)]
-enum Promise {
+enum Preparation {
     /// There is none.
     #[default]
     None,
     /// It is to be prepared for what is in use.
-    Open(&'static str),
+    Pending(&'static str),
     /// It is being prepared.
-    Preparing(&'static str, Box<Load>),
+    Running(&'static str, Box<Load>),
     /// It is in use: loading waits for it from now on.
-    Kept,
+    Done,
 }
 
 /// The pipeline in use and what is to replace it.
@@ -68,11 +67,11 @@ pub struct Reload {
     source: Option<ModelSource>,
     /// What the pipeline in use is for, or what could not be loaded.
     current: Target,
-    wanted: Target,
+    requested: Target,
     /// Revision of the style in use.
     style: u64,
     state: State,
-    promise: Promise,
+    preparation: Preparation,
     /// Loaded for caps or a size that are past; keeps a session alive that took long to make.
     stale: Option<Pipeline>,
 }
@@ -94,17 +93,17 @@ impl Reload {
         let target =
             Target { model: revisions.model, size: revisions.size, caps: 0, divisor: 1, source: source.clone() };
         let mut reload = Self { loader, source, style: revisions.style, loaded: settings, ..Self::default() };
-        (reload.current, reload.wanted) = (target.clone(), target);
+        (reload.current, reload.requested) = (target.clone(), target);
         reload.pipeline = Some(pipeline);
-        reload.open_promise(postponed, out);
+        reload.announce(postponed, out);
         reload
     }
 
-    fn open_promise(&mut self, postponed: Option<&'static str>, out: &mut Outbox) {
+    fn announce(&mut self, postponed: Option<&'static str>, out: &mut Outbox) {
         let Some(slow) = postponed else { return };
         let now = self.provider();
         out.progress(gst::ProgressType::Start, format!("preparing '{slow}'; '{now}' is in use meanwhile"));
-        self.promise = Promise::Open(slow);
+        self.preparation = Preparation::Pending(slow);
     }
 
     fn provider(&self) -> String {
@@ -128,7 +127,7 @@ impl Reload {
 
     /// Whether a slow provider is being prepared.
     pub fn is_preparing(&self) -> bool {
-        matches!(&self.promise, Promise::Preparing(_, load) if !load.is_finished())
+        matches!(&self.preparation, Preparation::Running(_, load) if !load.is_finished())
     }
 
     /// The divisor of the pipeline in use.
@@ -138,9 +137,9 @@ impl Reload {
 
     /// New caps were negotiated with the pipeline in use: inference at 1/`divisor`.
     pub fn negotiated(&mut self, size: u64, divisor: u32) {
-        self.wanted.caps += 1;
-        self.wanted.divisor = divisor;
-        self.current = Target { caps: self.wanted.caps, size, divisor, ..self.current.clone() };
+        self.requested.caps += 1;
+        self.requested.divisor = divisor;
+        self.current = Target { caps: self.requested.caps, size, divisor, ..self.current.clone() };
     }
 
     /// Follows the settings between two frames: orders what takes time, and switches to what is ready. True: another
@@ -153,13 +152,14 @@ impl Reload {
         out: &mut Outbox,
     ) -> bool {
         let revisions = frame.revisions;
-        if (self.wanted.model, self.wanted.size, self.style) != (revisions.model, revisions.size, revisions.style) {
+        if (self.requested.model, self.requested.size, self.style) != (revisions.model, revisions.size, revisions.style)
+        {
             self.read(&ask(), out);
         }
-        self.wanted.divisor = divisor;
-        let switched = self.poll(ask, out) | self.poll_promise(ask, out);
-        if self.wanted == self.current {
-            if !matches!(self.promise, Promise::Open(_) | Promise::Preparing(..)) {
+        self.requested.divisor = divisor;
+        let switched = self.poll(ask, out) | self.poll_preparation(ask, out);
+        if self.requested == self.current {
+            if !matches!(self.preparation, Preparation::Pending(_) | Preparation::Running(..)) {
                 self.stale = None;
             }
         } else if !self.is_loading() {
@@ -168,19 +168,19 @@ impl Reload {
         switched
     }
 
-    /// Reads what is wanted. Another style of the same model needs no loading.
+    /// Reads what is requested. Another style of the same model needs no loading.
     fn read(&mut self, settings: &Settings, out: &mut Outbox) {
         let revisions = settings.revisions;
-        (self.wanted.model, self.wanted.size) = (revisions.model, revisions.size);
+        (self.requested.model, self.requested.size) = (revisions.model, revisions.size);
         if self.style == revisions.style {
             // A file that cannot be read is reported when it is loaded.
-            self.wanted.source = settings.source().ok();
+            self.requested.source = settings.source().ok();
             return;
         }
         self.style = revisions.style;
         let same = settings.source().map(|source| {
-            self.wanted.source = Some(source);
-            self.wanted.source == self.source
+            self.requested.source = Some(source);
+            self.requested.source == self.source
         });
         let restyled = match same {
             Ok(true) => self.restyle(settings, settings.style_fade()),
@@ -225,83 +225,89 @@ impl Reload {
         }
     }
 
-    /// Switches to what was loaded, if it is still wanted.
+    /// Switches to what was loaded, if it is still requested.
     fn poll(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
         let Some(load) = self.load_slot() else { return false };
         if !load.is_finished() {
             self.set_load(load);
             return false;
         }
-        let (target, settings, wanted) = (load.target.clone(), load.settings.clone(), load.target == self.wanted);
+        let (target, settings, requested) = (load.target.clone(), load.settings.clone(), load.target == self.requested);
         match load.answer() {
-            Ok(loaded) if wanted => self.switch(loaded, target, settings, &ask(), out),
-            // Something else is wanted by now, but perhaps of the same session.
+            Ok(loaded) if requested => self.switch(loaded, target, settings, &ask(), out),
+            // Something else is requested by now, but perhaps of the same session.
             Ok(loaded) => self.stale = Some(loaded.pipeline),
-            Err(problem) if wanted => {
-                self.current = self.wanted.clone();
+            Err(problem) if requested => {
+                self.current = self.requested.clone();
                 out.warning(format!("the old model stays in use: {problem:#}"));
             }
             Err(_) => {}
         }
-        wanted
+        requested
     }
 
-    /// Prepares the promised provider once nothing else is on its way, and switches to it when it is ready.
-    fn poll_promise(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
-        match std::mem::take(&mut self.promise) {
-            Promise::Open(slow) if self.wanted == self.current && !self.is_loading() => {
-                self.promise = match self.load(ask(), true) {
-                    Ok(load) => Promise::Preparing(slow, Box::new(load)),
-                    Err(problem) => self.break_promise(slow, &problem, out),
+    /// Prepares the provider that needs minutes once nothing else is on its way, and switches to it when it is ready.
+    fn poll_preparation(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
+        match std::mem::take(&mut self.preparation) {
+            Preparation::Pending(slow) if self.requested == self.current && !self.is_loading() => {
+                self.preparation = match self.load(ask(), true) {
+                    Ok(load) => Preparation::Running(slow, Box::new(load)),
+                    Err(problem) => self.fail_preparation(slow, &problem, out),
                 };
                 false
             }
-            Promise::Preparing(slow, load) if load.is_finished() => self.take_promise(slow, *load, ask, out),
+            Preparation::Running(slow, load) if load.is_finished() => self.finish_preparation(slow, *load, ask, out),
             same => {
-                self.promise = same;
+                self.preparation = same;
                 false
             }
         }
     }
 
-    fn take_promise(&mut self, slow: &'static str, load: Load, ask: &dyn Fn() -> Settings, out: &mut Outbox) -> bool {
+    fn finish_preparation(
+        &mut self,
+        slow: &'static str,
+        load: Load,
+        ask: &dyn Fn() -> Settings,
+        out: &mut Outbox,
+    ) -> bool {
         let (target, settings) = (load.target.clone(), load.settings.clone());
         match load.answer() {
-            Ok(loaded) if target == self.wanted => {
+            Ok(loaded) if target == self.requested => {
                 self.switch(loaded, target, settings, &ask(), out);
                 let provider = self.provider();
                 out.progress(gst::ProgressType::Complete, format!("'{provider}' is ready and in use from now on"));
-                self.promise = Promise::Kept;
+                self.preparation = Preparation::Done;
                 true
             }
             Ok(loaded) => {
                 // Caps or size have changed: what took minutes is shared by the next one.
                 self.stale = Some(loaded.pipeline);
-                self.promise = Promise::Open(slow);
+                self.preparation = Preparation::Pending(slow);
                 false
             }
             Err(problem) => {
-                self.promise = self.break_promise(slow, &problem, out);
+                self.preparation = self.fail_preparation(slow, &problem, out);
                 false
             }
         }
     }
 
-    fn break_promise(&self, slow: &str, problem: &anyhow::Error, out: &mut Outbox) -> Promise {
+    fn fail_preparation(&self, slow: &str, problem: &anyhow::Error, out: &mut Outbox) -> Preparation {
         let now = self.provider();
         out.progress(gst::ProgressType::Error, format!("'{slow}' cannot be used; '{now}' stays in use"));
         out.warning(format!("execution provider '{slow}' cannot be used: {problem:#}; '{now}' stays in use"));
-        Promise::None
+        Preparation::None
     }
 
-    /// Where the stream can wait: the load of a promised provider, to be waited for outside of any lock and given to
+    /// Where the stream can wait: the load of a provider that needs minutes, to be waited for outside of any lock and given to
     /// [`Reload::wait_over`].
     pub fn awaited(&mut self, settings: Settings, out: &mut Outbox) -> Option<(&'static str, Load)> {
-        let Promise::Open(slow) = self.promise else { return None };
+        let Preparation::Pending(slow) = self.preparation else { return None };
         match self.load(settings, true) {
             Ok(load) => Some((slow, load)),
             Err(problem) => {
-                self.promise = self.break_promise(slow, &problem, out);
+                self.preparation = self.fail_preparation(slow, &problem, out);
                 None
             }
         }
@@ -309,15 +315,15 @@ impl Reload {
 
     /// The load that was waited for has ended.
     pub fn wait_over(&mut self, (slow, load): (&'static str, Load), ask: &dyn Fn() -> Settings, out: &mut Outbox) {
-        self.take_promise(slow, load, ask, out);
+        self.finish_preparation(slow, load, ask, out);
     }
 
     fn order(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) {
-        let waits = matches!(self.promise, Promise::Kept) && self.wanted.is_of_model(&self.current);
+        let waits = matches!(self.preparation, Preparation::Done) && self.requested.is_of_model(&self.current);
         match self.load(ask(), waits) {
             Ok(load) => self.set_load(Box::new(load)),
             Err(problem) => {
-                self.current = self.wanted.clone();
+                self.current = self.requested.clone();
                 out.warning(format!("the old model stays in use: {problem:#}"));
             }
         }
@@ -325,12 +331,12 @@ impl Reload {
 
     fn load(&mut self, settings: Settings, waits: bool) -> Result<Load> {
         let info = self.pipeline.as_ref().and_then(Pipeline::info).cloned().context("no caps yet")?;
-        let settings = match self.wanted.is_of_model(&self.current) {
+        let settings = match self.requested.is_of_model(&self.current) {
             // The model in use: one that was refused since does not get in the way of another size.
             true => Settings { inference_size: settings.inference_size, ..self.loaded.clone() },
             false => settings,
         };
-        self.loader.load_beside(self.wanted.clone(), info, settings, waits, self.stale.take())
+        self.loader.load_beside(self.requested.clone(), info, settings, waits, self.stale.take())
     }
 
     fn switch(&mut self, loaded: Loaded, target: Target, by: Settings, settings: &Settings, out: &mut Outbox) {
@@ -338,8 +344,8 @@ impl Reload {
         warnings.into_iter().for_each(|text| out.warning(text));
         let resized = Target { divisor: target.divisor, ..self.current.clone() } == target;
         if !target.is_of_model(&self.current) {
-            self.promise = Promise::None;
-            self.open_promise(postponed, out);
+            self.preparation = Preparation::None;
+            self.announce(postponed, out);
         }
         let restyles = by.revisions.style != self.style && by.style != settings.style;
         let mut before = self.pipeline.replace(pipeline);

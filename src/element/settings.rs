@@ -42,7 +42,7 @@ pub enum GovernorSetting {
     #[enum_value(name = "Hold the frame rate of live sources", nick = "live")]
     Live,
     /// Every frame is stylized at the size and interval that are set.
-    #[enum_value(name = "Paint every frame, however long it takes", nick = "off")]
+    #[enum_value(name = "Run inference on every frame, however long it takes", nick = "off")]
     Off,
     /// Smaller stylized frames and propagated frames, as far as needed.
     #[enum_value(name = "Hold the frame rate of every source", nick = "auto")]
@@ -165,7 +165,7 @@ pub struct FrameSettings {
     pub revisions: Revisions,
 }
 
-/// Counts changes, so that a frame can tell whether the running configuration is out of date.
+/// Counts changes: a frame compares them with those that the running configuration was made for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revisions {
     /// Changes that need the model to be loaded again.

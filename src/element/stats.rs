@@ -194,7 +194,7 @@ impl Stats {
         self.cuts += u64::from(report.change == Change::Cut);
     }
 
-    /// The statistics, if the last were told at least `interval` ago. Zero: never.
+    /// The statistics, if the last were posted at least `interval` ago. Zero: never.
     pub fn due(&mut self, interval: Duration) -> Option<gst::Structure> {
         let now = Instant::now();
         let last = *self.reported.get_or_insert(now);

@@ -61,7 +61,7 @@ const DEPENDS: f32 = 0.75;
 /// How long a step must have held before a better one is tried, and how long at most after failures.
 const PATIENCE: Duration = Duration::from_secs(4);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
-/// Late frames of a pipeline that is less busy than this are not its fault: the latency that was told is too short.
+/// Below this load, late frames have another cause: the reported latency is too short.
 const BUSY: f32 = 0.6;
 /// Late frames of a window that call for the next step, however fast the frames were stylized.
 const LATE: u32 = 4;

@@ -1,20 +1,23 @@
-//! How late frames leave the element, as it tells the pipeline.
+//! The latency that the element reports to the pipeline.
+//!
+//! Comes in: how long each frame took, and how late it was downstream. Goes out: a latency that few frames exceed and that
+//! changes seldom.
 
 use std::time::Duration;
 
 /// Frames that are looked at together.
 const WINDOW: usize = 60;
-/// As many of them may take longer than is told: a machine hiccups now and then.
+/// As many of them may take longer than reported: single outliers do not count.
 const OUTLIERS: usize = 2;
-/// Late frames of a window that show that what is told is too short; and how far that goes.
+/// As many late frames in a window show that the reported latency is too short; and its limit for that reason.
 const MANY: u32 = 15;
 const LONGEST: Duration = Duration::from_millis(200);
-/// What is told is a multiple of this.
+/// The reported latency is a multiple of this.
 const GRAIN: Duration = Duration::from_millis(5);
-/// So many windows in a row must need less than half before less is told.
+/// As many windows in a row must need less than half before less is reported.
 const PATIENCE: u32 = 10;
 
-/// Measures what frames take and settles on what to tell.
+/// Measures how long frames take and derives the latency to report.
 #[derive(Debug, Default)]
 pub struct LatencyMeter {
     reported: Duration,
@@ -25,7 +28,7 @@ pub struct LatencyMeter {
 }
 
 impl LatencyMeter {
-    /// What to tell.
+    /// The latency to report.
     pub fn reported(&self) -> Duration {
         self.reported
     }
@@ -49,7 +52,7 @@ impl LatencyMeter {
         self.window.sort_unstable();
         let mut needed = rounded_up(self.window[WINDOW - 1 - OUTLIERS].mul_f32(1.1));
         if self.late >= MANY {
-            // Frames wait elsewhere too, in a queue before the element: with that the told time is too short.
+            // Frames also wait in a queue before the element: the reported latency does not include that.
             needed = needed.max(rounded_up(self.reported + self.lateness / self.late)).min(LONGEST.max(needed));
         }
         (self.late, self.lateness) = (0, Duration::ZERO);
