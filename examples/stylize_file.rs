@@ -210,23 +210,14 @@ fn link_decoded(pipeline: &gst::Pipeline, pad: &gst::Pad, to: &gst::Element) -> 
     if mode.is_some_and(|mode| mode != "progressive") {
         chain.push(make(pipeline, "deinterlace")?);
     }
-    if is_rotated(pad) {
-        let flip = make(pipeline, "videoflip")?;
-        flip.set_property_from_str("video-direction", "auto");
-        chain.extend([make(pipeline, "videoconvert")?, flip]);
-    }
+    // The tag that asks for a turn may come later: without one, frames pass unchanged.
+    let flip = make(pipeline, "videoflip")?;
+    flip.set_property_from_str("video-direction", "auto");
+    chain.extend([make(pipeline, "videoconvert")?, flip]);
     gst::Element::link_many(chain.iter().chain([to]))?;
     pad.link(&chain[0].static_pad("sink").context("queue without sink")?)?;
     chain.iter().try_for_each(|element| element.sync_state_with_parent())?;
     Ok(())
-}
-
-/// Whether the tags of a stream ask for a turn.
-fn is_rotated(pad: &gst::Pad) -> bool {
-    let tags = (0..).map_while(|i| pad.sticky_event::<gst::event::Tag>(i));
-    let mut orientations =
-        tags.filter_map(|e| e.tag().get::<gst::tags::ImageOrientation>().map(|v| v.get().to_owned()));
-    orientations.any(|orientation| orientation != "rotate-0")
 }
 
 /// Links a parsed stream to the decoder, the muxer or, if it is skipped, a fakesink.

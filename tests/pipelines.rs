@@ -212,6 +212,65 @@ fn example_stylize_file_keeps_the_audio() {
     assert_eq!(streams(&output), (132, 1));
 }
 
+/// A film of 20 frames of a test picture, 96x64, made by ffmpeg with `arguments`.
+fn film(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+    let path = folder.join(name);
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=96x64:rate=25:duration=0.8"])
+        .args(arguments)
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    path
+}
+
+/// Width and height of a film's video.
+fn size_of(path: &Path) -> String {
+    let probe = ["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height", "-of", "csv=p=0"];
+    let shown = Command::new("ffprobe").args(probe).arg(path).output().unwrap();
+    String::from_utf8(shown.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn example_stylize_file_turns_and_deinterlaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let upright = film(folder.path(), "upright.mp4", &["-pix_fmt", "yuv420p"]);
+    let rotated = folder.path().join("rotated.mp4");
+    let copied = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", upright.to_str().unwrap(), "-c", "copy", "-metadata:s:v:0", "rotate=90"])
+        .arg(&rotated)
+        .status();
+    assert!(copied.unwrap().success());
+    let interlaced = film(
+        folder.path(),
+        "interlaced.mpg",
+        &["-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-vf", "setfield=tff", "-top", "1"],
+    );
+    for (input, size) in [(rotated, "64,96"), (interlaced, "96,64")] {
+        let output = folder.path().join("out.mp4");
+        let run = example("stylize_file").arg(&input).arg(&output).output().unwrap();
+        assert!(run.status.success(), "{input:?}: {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(size_of(&output), size, "{input:?}");
+    }
+}
+
+#[test]
+fn example_stylize_file_fails_where_frames_are_not_stylized() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = film(folder.path(), "film.mp4", &["-pix_fmt", "yuv420p"]);
+    let model = common::onnx::not_a_number().save(folder.path(), "nan");
+    let model = format!("model-file={}", model.display());
+    let output = folder.path().join("out.mp4");
+    let run = example("stylize_file").arg(&input).arg(&output).args(["--set", &model]).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    assert!(said.contains("20 of 20 frames") && said.contains("not stylized: 0-19"), "{said}");
+    let set = ["--set", &model, "--set", "on-error=error"];
+    let run = example("stylize_file").arg(&input).arg(&output).args(set).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+}
+
 #[test]
 fn example_stylize_file_names_what_is_wrong() {
     let (clip, folder) = (clip().display().to_string(), tempfile::tempdir().unwrap());
