@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .data import Crops, load_painting
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, content_loss
-from .wasserstein import Target
+from .wasserstein import Target, with_areas
 
 
 class Perceptual:
@@ -43,6 +43,7 @@ class Perceptual:
 
 def _style_loss(features, targets):
     """Mean distance of the pictures of a batch, each from its own target."""
+    features = with_areas(features)
     each = [target.distance({name: of[i] for name, of in features.items()}) for i, target in enumerate(targets)]
     return torch.stack(each).mean()
 

@@ -12,8 +12,12 @@ from torch.nn import functional as F
 
 from .data import load_painting, to_tensor
 
-LAYERS = {"rgb": 2.0, "relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_3": 2.0}
-"""Weights of the layers in the loss."""
+LAYERS = {"rgb": 1.0, "relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_3": 2.0}
+AREAS, AREA, AREA_WEIGHT = "areas", 8, 2.0
+"""Means of the colours over areas of 8 x 8 pixels, which the loss compares beside the layers: without them the painting's
+range of colours is met by fine light and dark lines along every edge."""
+WEIGHTS = {**LAYERS, AREAS: AREA_WEIGHT}
+"""Weights in the loss."""
 BANK, SLICES = 512, 32
 """Directions that a target knows, and how many of them a step compares."""
 QUANTILES = 1024
@@ -26,6 +30,11 @@ WINDOWS = 5
 def directions(count, channels, generator):
     """`[count, channels]`, random unit vectors."""
     return F.normalize(torch.randn(count, channels, generator=generator), dim=1)
+
+
+def with_areas(features):
+    """{layer: `[N, C, H, W]`} of `Vgg16`, and the areas."""
+    return {**features, AREAS: F.avg_pool2d(features["rgb"], AREA)}
 
 
 def some_positions(features, most, generator=None):
@@ -46,13 +55,13 @@ class Target:
     def __init__(self, vgg, paintings, sizes, window, device):
         """`paintings`: picture files; `sizes`: pixels on their short side; `window`: side of the windows."""
         generator = torch.Generator().manual_seed(0)
-        seen = {name: [] for name in LAYERS}
+        seen = {name: [] for name in WEIGHTS}
         for picture in (to_tensor(load_painting(path, size)) for path in paintings for size in sizes):
             for part in _windows(picture, window, generator):
-                for name, features in vgg(part[None].to(device)).items():
+                for name, features in with_areas(vgg(part[None].to(device))).items():
                     seen[name].append(some_positions(features[0].float(), POSITIONS // 6, generator))
         self.directions, self.quantiles, self.variance = {}, {}, {}
-        for name in LAYERS:
+        for name in WEIGHTS:
             features = torch.cat(seen.pop(name), 1)
             self.directions[name] = directions(BANK, len(features), generator).to(device)
             projected = (self.directions[name] @ features).sort(1).values
@@ -60,12 +69,13 @@ class Target:
             self.variance[name] = projected.var(1).mean()
 
     def distance(self, features):
-        """Weighted sum over the layers of the squared distance over the paintings' variance; `features`: {layer: `[C, H, W]`}."""
-        return sum(weight * self._of_layer(name, features[name].float()) for name, weight in LAYERS.items())
+        """Weighted sum of the squared distances over the paintings' variances; `features`: {layer or areas: `[C, H, W]`}."""
+        return sum(weight * self._of_layer(name, features[name].float()) for name, weight in WEIGHTS.items())
 
     def _of_layer(self, name, features):
         chosen = torch.randperm(BANK)[:SLICES].to(features.device)
-        projected = (self.directions[name][chosen] @ some_positions(features, POSITIONS)).sort(1).values
+        with torch.autocast(features.device.type, enabled=False):  # bf16 would round the order away
+            projected = (self.directions[name][chosen] @ some_positions(features, POSITIONS)).sort(1).values
         wanted = _resampled(self.quantiles[name][chosen], projected.shape[1])
         return ((projected - wanted) ** 2).mean() / self.variance[name]
 
