@@ -2,10 +2,10 @@
 
 `gain` says how much nearer to its painting stylizing brings a photo (1: not to be told from it, 0: no nearer, by layer in the
 JSON; see `measures.Gain`), `least` is the gain of the worst layer of VGG16, `rank` the place of its own painting among those
-of `--paintings` by nearness to the stylized photo, the median of the photos. The content loss is relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean. For
-`border` the picture is stylized in overlapping parts, since a whole picture has flat surroundings around its subject as a
-rule, which a painter may texture. `cut` compares with the same part of a larger painting: 1 means that the border does not
-show.
+of `--paintings` by nearness to the stylized photo, the median of the photos. The content loss is relative, as in training.
+`grid` and `border` are the picture's score over the input's own: 1 is as clean. For `border` the picture is stylized in
+overlapping parts, since a whole picture has flat surroundings around its subject as a rule, which a style may texture. `cut`
+compares with the same part of a larger painting: 1 means that the border does not show.
 """
 import json
 import time

@@ -121,8 +121,6 @@ def _save(job, path):
     partial.replace(path)
 
 
-RAMP = 40
-"""First steps, during which the learning rate rises: Adam's first ones are as long as the rate, whatever the gradient."""
 
 
 class Job:
@@ -201,7 +199,7 @@ class Job:
         share = self.step / self.args.steps
         self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.args.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))) * min(1.0, (self.step + 1) / RAMP)
+            group["lr"] = self.args.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         self.generator.train(share < 1 - self.args.frozen_share and not self.args.freeze_shared)
 
     def _copy(self, wide, style):

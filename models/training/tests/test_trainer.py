@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner, wasserstein  # noqa: E402
 from styletransfer_train.clips import read_clip, read_raw  # noqa: E402
+from styletransfer_train.data import to_image  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.export import save  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
@@ -228,12 +229,12 @@ class TrainerTest(unittest.TestCase):
         data = self.folder / "data"
         (data / "styles").mkdir(parents=True)
         (data / "photos").symlink_to(self.photos)
-        from styletransfer_train.everything import STYLES
+        from styletransfer_train.everything import SMOKE, STYLES
 
         for name in [*STYLES.values(), "vangogh_a.jpg"]:
             Image.open(self.paintings[0]).resize((600, 450)).save(data / "styles" / name)
         trainer("everything", "--data", data, "--vgg", self.vgg, "--out", self.folder / "all", "--smoke")
-        for name in ("live", "fine", "van-gogh"):
+        for name in SMOKE:
             self.assertTrue((self.folder / "all" / name / "checkpoint.pt").exists(), name)
 
     def test_evaluate_writes_a_table_and_json(self):
@@ -339,8 +340,7 @@ class GainTest(unittest.TestCase):
             cls.vgg = Vgg16(Path(folder) / "vgg.npz")
             stripes = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.3, 0.8]]).T.repeat_interleave(8, 1).repeat(1, 24)
             cls.painting = stripes[None, :, None].expand(1, 3, 320, 384).contiguous()
-            measures_of = (cls.painting[0] * 255).round().byte().permute(1, 2, 0).numpy()
-            Image.fromarray(measures_of).save(Path(folder) / "stripes.png")
+            to_image(cls.painting[0]).save(Path(folder) / "stripes.png")
             cls.target = wasserstein.Target(cls.vgg, [Path(folder) / "stripes.png"], [320], 96, "cpu")
         torch.manual_seed(2)
         cls.photo = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5), size=(192, 240), mode="bicubic", align_corners=False).clamp(0, 1)
@@ -349,6 +349,9 @@ class GainTest(unittest.TestCase):
 
     def profiles(self, *pictures):
         return [self.gain.profile(p) for p in pictures]
+
+    def distance(self, x):
+        return self.target.distance({k: f[0] for k, f in wasserstein.with_areas(self.vgg(x)).items()})
 
     def test_gain_is_nothing_for_the_photo_and_one_for_the_painting(self):
         photo, half, painting = self.profiles(self.photo, self.half, self.painting)
@@ -375,8 +378,7 @@ class GainTest(unittest.TestCase):
 
     def test_the_loss_falls_towards_the_painting(self):
         torch.manual_seed(1)
-        distance = lambda x: float(self.target.distance({k: f[0] for k, f in self.vgg(x[:, :, :96, :96]).items()}))
-        photo, half, painting = (distance(x) for x in (self.photo, self.half, self.painting))
+        photo, half, painting = (float(self.distance(x[:, :, :96, :96])) for x in (self.photo, self.half, self.painting))
         self.assertLess(painting, 0.1 * photo)
         self.assertTrue(painting < half < photo, (painting, half, photo))
 
@@ -386,7 +388,7 @@ class GainTest(unittest.TestCase):
         optimizer = torch.optim.Adam([x], lr=0.02)
         values = []
         for _ in range(15):
-            loss = self.target.distance({k: f[0] for k, f in self.vgg(x).items()})
+            loss = self.distance(x)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
