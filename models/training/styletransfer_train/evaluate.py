@@ -1,9 +1,11 @@
 """`evaluate`: compares any number of ONNX style models on pictures and clips: one table, also as JSON.
 
-Losses are relative, as in training. `grid` and `border` are the picture's score over the input's own: 1 is as clean. For
-`border` the picture is painted in overlapping parts, since a whole picture has flat surroundings around its subject as a
-rule, which a painter may texture. `cut` compares with the same part of a larger painting: 1 means that the border does not
-show.
+`gain` says how much nearer to its painting stylizing brings a photo (1: not to be told from it, 0: no nearer, by layer in the
+JSON; see `measures.Gain`), `least` is the gain of the worst layer of VGG16, `rank` the place of its own painting among those
+of `--paintings` by nearness to the stylized photo, the median of the photos. The content loss is relative, as in training.
+`grid` and `border` are the picture's score over the input's own: 1 is as clean. For `border` the picture is stylized in
+overlapping parts, since a whole picture has flat surroundings around its subject as a rule, which a style may texture. `cut`
+compares with the same part of a larger painting: 1 means that the border does not show.
 """
 import json
 import time
@@ -14,11 +16,11 @@ import torch
 
 from . import measures
 from .clips import read_clip
-from .data import load_painting, load_picture, to_tensor
+from .data import load_painting, load_picture, pictures_in, to_tensor
 from .perceptual import Vgg16
 from .runner import Model
 
-COLUMNS = ("model", "style", "content", "LPIPS", "E_warp", "of input", "grid", "border", "cut", "GMAC", "weights", "ms", "of first")
+COLUMNS = ("model", "gain", "least", "rank", "content", "LPIPS", "E_warp", "of input", "grid", "border", "cut", "GMAC", "weights", "ms", "of first")
 
 
 def add_arguments(parser):
@@ -28,7 +30,8 @@ def add_arguments(parser):
     parser.add_argument("--frames", type=int, default=24, help="frames of each clip")
     parser.add_argument("--vgg", required=True, help="VGG16 features: .npz, or torchvision's .pth")
     parser.add_argument("--lpips", help="LPIPS' linear layers (.npz); without it that column stays empty")
-    parser.add_argument("--painting-size", type=int, default=512)
+    parser.add_argument("--paintings", nargs="*", default=[], help="folders of paintings that the rank is taken among")
+    parser.add_argument("--painting-size", type=int, default=432, help="pixels on the paintings' short side")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=20, help="timed runs of each model, in turns")
     parser.add_argument("--json", help="file to write the numbers to")
@@ -43,7 +46,8 @@ def run(args):
     photos = [load_picture(p, width=640) for p in args.photos]
     clips = [read_clip(p, args.frames, width=640) for p in args.clips]
     motions = [measures.motion(clip) for clip in clips]
-    rows = [_row(model, args, vgg, lpips, photos, clips, motions) for model in models]
+    paintings = Paintings(args, vgg)
+    rows = [_row(model, vgg, lpips, paintings, photos, clips, motions) for model in models]
     for row, milliseconds in zip(rows, _times(models, args.rounds)):
         row["milliseconds"] = milliseconds
         row["share_of_first"] = milliseconds / rows[0].get("milliseconds", milliseconds)
@@ -52,19 +56,38 @@ def run(args):
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def _row(model, args, vgg, lpips, photos, clips, motions):
-    targets = None
-    if model.painting:
-        targets = measures.style_targets(vgg, to_tensor(load_painting(model.painting, args.painting_size))[None])
-    painted = [model(photo) for photo in photos]
-    losses = [measures.perceptual(vgg, y, x, targets) for x, y in zip(photos, painted)]
+class Paintings:
+    """Profiles of the models' paintings and of those that the rank is taken among, each made once."""
+
+    def __init__(self, args, vgg):
+        self.gain, self.size, self.known = measures.Gain(vgg), args.painting_size, {}
+        self.others = {path.resolve() for folder in args.paintings for path in pictures_in(folder)}
+
+    def judge(self, painting, photos, stylized):
+        """Gain by layer, its mean and least over VGG16's layers, and the rank, of pictures `[1, 3, H, W]`."""
+        photos, stylized = ([self.gain.profile(x) for x in pictures] for pictures in (photos, stylized))
+        by_layer = self.gain(photos, stylized, self._of(painting))
+        layers = [g for name, g in by_layer.items() if name != "rgb"]
+        others = [self._of(path) for path in self.others - {Path(painting).resolve()}]
+        ranks = [self.gain.rank(y, self._of(painting), others) for y in stylized] if others else []
+        return {"gain_by_layer": by_layer, "gain": float(np.mean(layers)), "least_gain": min(layers), "rank": float(np.median(ranks)) if ranks else None}
+
+    def _of(self, path):
+        path = Path(path).resolve()
+        if path not in self.known:
+            self.known[path] = self.gain.profile(to_tensor(load_painting(path, self.size))[None])
+        return self.known[path]
+
+
+def _row(model, vgg, lpips, paintings, photos, clips, motions):
+    stylized = [model(photo) for photo in photos]
     frame = model.blank()
     macs, weights = measures.cost(model.path, {model.input.name: frame, **model.weights})
     row = {
         "model": model.label,
-        "style_loss": float(np.mean([s for s, _ in losses])) if targets else None,
-        "content_loss": float(np.mean([c for _, c in losses])),
-        "lpips": float(np.mean([lpips(x, y) for x, y in zip(photos, painted)])) if lpips else None,
+        **(paintings.judge(model.painting, photos, stylized) if model.painting else {}),
+        "content_loss": float(np.mean([measures.relative_content(vgg, y, x) for x, y in zip(photos, stylized)])),
+        "lpips": float(np.mean([lpips(x, y) for x, y in zip(photos, stylized)])) if lpips else None,
         "gmac": macs / 1e9 * model.scale,
         "weights": weights,
     }
@@ -72,13 +95,13 @@ def _row(model, args, vgg, lpips, photos, clips, motions):
         shown = [[model(frame) for frame in clip] for clip in clips]
         row["warping_error"] = float(np.mean([measures.warping_error(m, s) for m, s in zip(motions, shown)]))
         row["input_warping_error"] = float(np.mean([measures.warping_error(m, c) for m, c in zip(motions, clips)]))
-        photos, painted = photos + [c[0] for c in clips], painted + [s[0] for s in shown]
+        photos, stylized = photos + [c[0] for c in clips], stylized + [s[0] for s in shown]
     patches = [measures.flat_patches(x) for x in photos]
-    row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(painted, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])
+    row["grid"] = _ratio([measures.grid_energy(y, p) for y, p in zip(stylized, patches)], [measures.grid_energy(x, p) for x, p in zip(photos, patches)])
     parts = [measures.windows(x) for x in photos]
     row["border"] = _ratio([measures.border_energy([model(p) for p in of]) for of in parts], [measures.border_energy(of) for of in parts])
     inside = [model(_inside(x, BEYOND)) for x in photos]
-    row["cut"] = _ratio([measures.border_energy([y]) for y in inside], [measures.border_energy([_inside(y, BEYOND)]) for y in painted])
+    row["cut"] = _ratio([measures.border_energy([y]) for y in inside], [measures.border_energy([_inside(y, BEYOND)]) for y in stylized])
     return row
 
 
@@ -112,7 +135,7 @@ def table(rows):
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for r in rows:
         cells = [
-            r["model"], show(r["style_loss"], ".2f"), show(r["content_loss"], ".2f"), show(r["lpips"], ".2f"),
+            r["model"], show(r.get("gain"), ".2f"), show(r.get("least_gain"), ".2f"), show(r.get("rank"), ".0f"), show(r["content_loss"], ".2f"), show(r["lpips"], ".2f"),
             show(r.get("warping_error"), ".4f"), show(r.get("input_warping_error"), ".4f"),
             show(r["grid"], ".2f"), show(r["border"], ".2f"), show(r["cut"], ".2f"), show(r["gmac"], ".2f"), show(r["weights"], ",d"),
             show(r["milliseconds"], ".1f"), show(r["share_of_first"], ".3f"),

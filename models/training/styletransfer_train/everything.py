@@ -1,7 +1,8 @@
 """`everything`: trains all that ships, one after the other: live and fine model of the eight styles, and the GAN style.
 
-Meant for one GPU: under 25 minutes there. Needs a folder with `vgg16_features_fp16.npz` (or another name, see --vgg),
-`photos/` and `styles/`. Each run goes on from its checkpoint; `export` turns the checkpoints into ONNX files anywhere.
+A model of several styles is trained twice: as a whole, then the styles' own weights alone, so that each style sees more
+pictures. Meant for one GPU. Needs a folder with `photos/` and `styles/`. Each run goes on from its checkpoint; `export`
+turns the last checkpoints (`live-styles`, `fine-styles`, `van-gogh`) into ONNX files anywhere.
 """
 import argparse
 import time
@@ -23,13 +24,14 @@ GAN_STYLE, GAN_PAINTINGS = "van-gogh", "vangogh_*.jpg"
 SMALLEST_PAINTING = 400
 """Van Goghs of fewer pixels on their short side show no brush strokes and are left out."""
 
-BALANCE = ("--content-weight", 0.6, 0.6, 0.6, 0.55, 1.0, 0.6, 0.75, 0.6, "--flat-style", 0.25, 0.7, 0.6, 0.35, 0.5, 0.5, 0.3, 0.8, "--palette-weight", 2.4, "--tone-weight", 1.5, "--flat-weight", 25, "--variation-weight", 0.7, "--stability-weight", 150, "--grid-weight", 6000)
-"""Of the losses of the eight styles (content, flat: one for each), as the live model had it last."""
-GAN_BALANCE = ("--content-weight", 0.6, "--palette-weight", 0.5, "--tone-weight", 0.8, "--flat-weight", 25, "--variation-weight", 1, "--stability-weight", 110, "--grid-weight", 4000)
+BALANCE = ("--stability-weight", 8, "--grid-weight", 3000)
+"""Weights of the losses of the perceptual styles that are not the defaults of `train`."""
+GAN_BALANCE = ("--content-weight", 0.6, "--style-weight", 1, "--stability-weight", 24, "--grid-weight", 4000)
 """The same of the GAN style."""
 
-FULL = {"live": 12000, "fine": 10000, "van-gogh": 6000}
-SMOKE = {"live": 3, "fine": 2, "van-gogh": 2}
+FULL = {"live": 16000, "live-styles": 16000, "fine": 12000, "fine-styles": 12000, "van-gogh": 6000}
+"""Steps of the runs; `-styles`: the styles' own weights alone, on top of the run before."""
+SMOKE = {"live": 3, "live-styles": 2, "fine": 2, "fine-styles": 1, "van-gogh": 2}
 
 
 def add_arguments(parser):
@@ -50,13 +52,16 @@ def run(args):
 
 def _run_arguments(args, name):
     styles, out = Path(args.data) / "styles", Path(args.out) / name
+    size, _, refined = name.partition("-")
     given = ["--photos", Path(args.data) / "photos", "--vgg", args.vgg, "--out", out, "--warmup", 300]
     if args.held_out:
         given += ["--held-out", *args.held_out]
     if name == GAN_STYLE:
         given += [*GAN_BALANCE, "--recipe", "gan", "--name", GAN_STYLE, "--painting", *_van_goghs(styles)]
     else:
-        given += [*BALANCE, "--size", name, "--name", *STYLES, "--painting", *(styles / file for file in STYLES.values())]
+        given += [*BALANCE, "--size", size, "--name", *STYLES, "--painting", *(styles / file for file in STYLES.values())]
+        if refined:
+            given += ["--freeze-shared", "--start", out.with_name(size) / "checkpoint.pt"]
     if args.smoke:
         given += ["--steps", SMOKE[name], "--crop", 96, "--batch", 2, "--painting-size", 128, "--warmup", 1, "--sheet-every", 0]
     else:

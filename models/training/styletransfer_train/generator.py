@@ -154,6 +154,13 @@ class Generator(nn.Module):
         y = self.up2(F.relu(y + half), mix)
         return without(y, m)
 
+    def shared_and_own(self):
+        """Two lists of parameters: those that all styles share, and those of which each style has its own."""
+        shared, own = [], []
+        for name, parameter in self.named_parameters():
+            (own if ".style_" in name and not name.startswith("up1.") else shared).append(parameter)
+        return shared, own
+
     def start_from(self, state, option="--start"):
         """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.
 

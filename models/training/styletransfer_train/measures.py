@@ -1,10 +1,10 @@
-"""What can be measured of a painted picture: perceptual losses, LPIPS, warping error, grid and border score, cost."""
+"""What can be measured of a stylized picture: gain, retrieval, content loss, LPIPS, warping error, grid and border score, cost."""
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .palette import lightness
-from .perceptual import CONTENT_LAYER, LPIPS_LAYERS, STYLE_LAYERS, content_loss, gram, style_loss
+from . import wasserstein
+from .perceptual import CONTENT_LAYER, LPIPS_LAYERS, content_loss
 
 BAND = 16
 """Pixels along the edge that the border score compares with the rest."""
@@ -14,16 +14,61 @@ PATCH = 32
 """Side of the flat patches whose spectrum shows a grid."""
 
 
-def style_targets(vgg, painting):
-    features = vgg(painting)
-    return {k: gram(features[k]) for k in STYLE_LAYERS}
+GAIN_DIRECTIONS, GAIN_QUANTILES = 128, 256
+_LUMA = (0.299, 0.587, 0.114)
 
 
-def perceptual(vgg, painted, photo, targets):
-    """Style loss (None without targets) and content loss, relative, as in training."""
-    features = vgg(painted)
-    style = float(style_loss(features, targets)) if targets else None
-    return style, float(content_loss(features[CONTENT_LAYER], vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]).mean())
+def lightness(x):
+    """`[N, 3, ...]` to `[N, ...]`"""
+    return torch.einsum("nc...,c->n...", x, x.new_tensor(_LUMA))
+
+
+class Gain:
+    """How much nearer to a painting stylizing brings a photo: 1 - d(stylized, painting) / d(photo, painting), by layer.
+
+    d is the sliced Wasserstein distance of VGG16 features (Heitz et al. 2021) of whole pictures over the variance of the
+    painting's projections. 0: no nearer than the photo was; 1: not to be told from the painting; below 0: farther away.
+    """
+
+    def __init__(self, vgg):
+        self.vgg = vgg
+        generator = torch.Generator().manual_seed(0)
+        channels = {k: f.shape[1] for k, f in vgg(torch.zeros(1, 3, 16, 16)).items()}
+        self.directions = {k: wasserstein.directions(GAIN_DIRECTIONS, channels[k], generator) for k in wasserstein.LAYERS}
+
+    def profile(self, picture):
+        """What `distance` compares of `[1, 3, H, W]`: {layer: (quantiles `[directions, quantiles]`, variance)}."""
+        features = self.vgg(picture)
+        return {k: self._quantiles(features[k], d) for k, d in self.directions.items()}
+
+    @staticmethod
+    def _quantiles(features, directions):
+        projected = (directions @ features[0].flatten(1)).sort(1).values
+        at = torch.linspace(0, projected.shape[1] - 1, GAIN_QUANTILES).long()
+        return projected[:, at], projected.var(1).mean()
+
+    @staticmethod
+    def distance(picture, painting):
+        """`[layers]`, of two profiles."""
+        each = [((picture[k][0] - painting[k][0]) ** 2).mean() / painting[k][1] for k in wasserstein.LAYERS]
+        return np.array([float(d) for d in each])
+
+    def __call__(self, photos, stylized, painting):
+        """{layer: gain} from the means over the pictures; all are profiles."""
+        before, after = (np.mean([self.distance(p, painting) for p in pictures], 0) for pictures in (photos, stylized))
+        return dict(zip(wasserstein.LAYERS, (1 - after / before).tolist()))
+
+    def rank(self, stylized, painting, others):
+        """Retrieval: how many of `others` are at least as near to the picture as its own painting, and 1; all are profiles."""
+        distance = lambda target: self.distance(stylized, target)[1:].mean()
+        own = distance(painting)
+        return 1 + sum(distance(other) <= own for other in others)
+
+
+def relative_content(vgg, stylized, photo):
+    """Content loss, relative, as in training."""
+    stylized, photo = (vgg(x, until=CONTENT_LAYER)[CONTENT_LAYER] for x in (stylized, photo))
+    return float(content_loss(stylized, photo).mean())
 
 
 class Lpips:

@@ -1,6 +1,5 @@
-"""VGG16 features and the perceptual losses after Johnson, Alahi and Fei-Fei 2016.
-
-Losses are relative (error over the energy of the target), so that one set of weights serves every painting.
+"""VGG16 features and the content loss after Johnson, Alahi and Fei-Fei 2016, relative (error over the energy of the photo's
+features).
 """
 import pickle
 
@@ -9,8 +8,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-STYLE_LAYERS = {"relu1_2": 0.5, "relu2_2": 0.7, "relu3_3": 1.0, "relu4_3": 1.0}
-"""Weights of the layers: the shallow ones reward fine repeated texture, which covers flat areas with a lattice."""
 CONTENT_LAYER = "relu3_3"
 GAN_CONTENT_LAYER = "relu4_3"
 """Deeper, as CartoonGAN has it: the discriminator may move edges and colours more freely."""
@@ -38,9 +35,9 @@ class Vgg16(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, x, until="relu4_3"):
-        """`x`: `[N, 3, H, W]` RGB in 0..1. Returns {layer: features}, up to layer `until`."""
+        """`x`: `[N, 3, H, W]` RGB in 0..1. Returns {layer: features}, from the picture itself ("rgb") up to layer `until`."""
+        out = {"rgb": x}
         x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        out = {}
         for block, count in self.blocks:
             if block > 1:
                 x = F.max_pool2d(x, 2)
@@ -63,22 +60,6 @@ def _from_torchvision(state):
     names = [f"conv{b}_{j}" for b, count in _BLOCKS for j in range(1, count + 1)]
     pairs = [(f"{n}.{part}", f"features.{i}.{part}") for n, i in zip(names, _TORCHVISION) for part in ("weight", "bias")]
     return {name: state[key] for name, key in pairs if key in state}
-
-
-def gram(features, where=None):
-    """Gram matrix `[N, C, C]`, mean over positions; `where`, `[N, 1, H, W]` at any size, weighs them (Gatys et al. 2017)."""
-    flat = features.float().flatten(2)
-    if where is None:
-        return flat @ flat.transpose(1, 2) / flat.shape[2]
-    weight = F.adaptive_avg_pool2d(where, features.shape[2:]).flatten(2)
-    return (weight * flat) @ flat.transpose(1, 2) / weight.sum(2, keepdim=True)
-
-
-def style_loss(features, targets, where=None):
-    """Weighted sum over the layers of |G - G_style|^2 / |G_style|^2; targets: {layer: `[N, C, C]`}, one for each picture;
-    `where` as for [`gram`]."""
-    errors = {k: (((gram(features[k], where) - t) ** 2).sum((1, 2)) / (t**2).sum((1, 2))).mean() for k, t in targets.items()}
-    return sum(STYLE_LAYERS[k] * error for k, error in errors.items())
 
 
 def content_loss(features, photo):

@@ -1,7 +1,7 @@
 """Runs any style model in ONNX Runtime on pictures in 0..1, whatever its layout, range, channel order or size.
 
 A model is named as `FILE` or `FILE?key=value&key=value` with the contract keys of models/README.md, `style` (name or
-`NAME:SHARE,...`), `label` and `painting` (picture file that its style loss is measured against).
+`NAME:SHARE,...`), `label` and `painting` (picture file that its gain is measured against).
 """
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from .imported import weights_of
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
-from .recipes import RECIPES, flatness, lattice, out_of_range, variation
+from .recipes import RECIPES, lattice, out_of_range
 
 
 def add_arguments(parser):
@@ -33,20 +33,16 @@ def add_arguments(parser):
     parser.add_argument("--warmup", type=int, default=200, help="first steps that only learn to copy the input")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--painting-size", type=int, default=512)
+    parser.add_argument("--painting-size", type=int, nargs="+", default=[360, 432, 540], help="pixels on the painting's short side; several: strokes of all these scales")
     parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
-    parser.add_argument("--content-weight", type=float, nargs="+", default=[0.6], help="perceptual: one for all styles, or one for each")
+    parser.add_argument("--content-weight", type=float, nargs="+", default=[0.8], help="the larger, the nearer to the photo; perceptual: one for all styles, or one for each")
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
-    parser.add_argument("--palette-weight", type=float, default=0.4, help="of the distance to the colours that the painting (gan: the set) has at the photo's lightness, as pixels and as large areas")
-    parser.add_argument("--tone-weight", type=float, default=0.5, help="of how far the lightness of large areas is from the painting's tone for the photo's lightness")
-    parser.add_argument("--set-style-weight", type=float, default=0.5, help="gan: of the style loss against the mean of the paintings")
-    parser.add_argument("--variation-weight", type=float, default=2.0)
-    parser.add_argument("--flat-weight", type=float, default=2.0, help="against texture and specks on what is flat in the photo")
-    parser.add_argument("--flat-style", type=float, nargs="+", default=[1.0], help="share, 0 to 1, that what is flat in the photo has in the style loss; one for all styles, or one for each")
-    parser.add_argument("--stability-weight", type=float, default=150.0, help="at the end; two fifths of it at the start")
-    parser.add_argument("--grid-weight", type=float, default=2000.0, help="against patterns tied to the generator's stride")
-    parser.add_argument("--margin", type=int, default=20, help="pixels around the crop that the generator adds by repeating the edge")
+    parser.add_argument("--style-weight", type=float, default=4.0, help="of the distance to the painting's (gan: the set's) distribution of features")
+    parser.add_argument("--stability-weight", type=float, default=8.0, help="at the end; two fifths of it at the start")
+    parser.add_argument("--grid-weight", type=float, default=1500.0, help="against patterns tied to the generator's stride")
+    parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge")
     parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
+    parser.add_argument("--freeze-shared", action="store_true", help="trains the styles' own weights alone: with --start, to teach further styles or to refine each")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
     parser.add_argument("--log-every", type=int, default=20, help="steps between lines of the log")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
@@ -90,12 +86,9 @@ def _check(args):
     if len(names) != wanted:
         raise SystemExit(f"--name: {wanted} style(s), but {len(names)} name(s)")
     args.name = names
-    for option, given in (("--content-weight", args.content_weight), ("--flat-style", args.flat_style)):
-        if len(given) not in (1, len(names)):
-            raise SystemExit(f"{option}: one number or one for each of {len(names)} style(s), but {len(given)} given")
+    if len(args.content_weight) not in (1, len(names)):
+        raise SystemExit(f"--content-weight: one number or one for each of {len(names)} style(s), but {len(args.content_weight)} given")
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
-    if not all(0 <= share <= 1 for share in args.flat_style):
-        raise SystemExit(f"--flat-style: {args.flat_style} are not shares from 0 to 1")
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
 
@@ -114,10 +107,20 @@ def _step_of(line):
         return math.inf
 
 
+def _computes_bf16(device):
+    """Whether bf16 is faster than fp32 there: on a CPU only with instructions for it."""
+    if torch.device(device).type != "cpu":
+        return True
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(name in flags.read_text(encoding="utf-8") for name in ("avx512_bf16", "amx_bf16"))
+
+
 def _save(job, path):
     partial = path.with_suffix(".part")
     torch.save(job.state(), partial)
     partial.replace(path)
+
+
 
 
 class Job:
@@ -126,13 +129,22 @@ class Job:
     def __init__(self, args):
         self.args = args
         self.step, self.seconds = 0, 0.0
-        photos = Crops.photos(args.photos, args.held_out)
-        self.photos = Batches(photos, args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
+        self.photos = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop + 2 * MAX_SHIFT)
         vgg = Vgg16(args.vgg).to(args.device)
-        self.recipe = RECIPES[args.recipe](args, vgg, photos)
+        self.recipe = RECIPES[args.recipe](args, vgg)
         self.generator = Generator(self.recipe.styles, margin=args.margin, **SIZES[args.size]).to(args.device)
+        self.bf16 = _computes_bf16(args.device)
         betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
-        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=args.learning_rate, betas=betas)
+        self.optimizer = torch.optim.Adam(self._learning(), lr=args.learning_rate, betas=betas)
+
+    def _learning(self):
+        """The parameters that are trained; `--freeze-shared` leaves only those that each style has of its own."""
+        shared, own = self.generator.shared_and_own()
+        if not self.args.freeze_shared:
+            return shared + own
+        for parameter in shared:
+            parameter.requires_grad_(False)
+        return own
 
     def state(self):
         return {
@@ -161,7 +173,7 @@ class Job:
         torch.manual_seed(rng.getrandbits(40))
         wide = self.photos.of_step(self.step).to(args.device)
         style = self._turn()
-        with torch.autocast(torch.device(args.device).type, torch.bfloat16):
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=self.bf16):
             copying = self.step < args.warmup and not args.start
             losses = self._copy(wide, style) if copying else self._losses(wide, style, rng)
         total = sum(losses.values())
@@ -188,7 +200,7 @@ class Job:
         self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
         for group in self.optimizer.param_groups:
             group["lr"] = self.args.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-        self.generator.train(share < 1 - self.args.frozen_share)
+        self.generator.train(share < 1 - self.args.frozen_share and not self.args.freeze_shared)
 
     def _copy(self, wide, style):
         x = wide[:, :, MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT]
@@ -197,12 +209,9 @@ class Job:
     def _losses(self, wide, style, rng):
         args = self.args
         pair = Pair(wide, args.crop, rng)
-        painted = self.generator(torch.cat([pair.first, pair.second]), self._mix(style + style)).float()
-        first, second = painted.chunk(2)
+        first, second = self.generator(torch.cat([pair.first, pair.second]), self._mix(style + style)).float().chunk(2)
         return {
             **self.recipe.terms(pair.first, first, style, rng),
-            "variation": args.variation_weight * variation(first),
-            "flat": args.flat_weight * variation(first, flatness(pair.first)),
             "stability": self.stability_weight * pair.error(first, second),
             "grid": args.grid_weight * lattice(first),
             "range": 10 * out_of_range(first),

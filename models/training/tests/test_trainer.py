@@ -19,17 +19,16 @@ HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
-from styletransfer_train import measures, runner  # noqa: E402
+from styletransfer_train import measures, runner, wasserstein  # noqa: E402
 from styletransfer_train.clips import read_clip, read_raw  # noqa: E402
+from styletransfer_train.data import to_image  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.export import save  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
 from styletransfer_train.imported import generator_of  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
-from styletransfer_train.palette import Palette, Scale  # noqa: E402
-from styletransfer_train.perceptual import gram  # noqa: E402
-from styletransfer_train.recipes import flatness  # noqa: E402
+from styletransfer_train.perceptual import Vgg16  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
 FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
@@ -132,16 +131,12 @@ class TrainerTest(unittest.TestCase):
         refused = trainer("trim", ROOT / "models/fine.onnx", smaller, "--size", "live", "--photos", self.photos, check=False)
         self.assertIn("--size: 'down1.weight'", refused.stderr)
 
-    def test_even_ground_may_be_left_out_of_the_style_loss(self):
-        features, where = torch.rand(1, 5, 12, 16), torch.zeros(1, 1, 24, 32)
-        where[:, :, :, 16:] = 1
-        self.assertLess(float((gram(features, where) - gram(features[..., 8:])).abs().max()), 1e-5)
-        more = ("--steps", 1, "--warmup", 0)
-        whole, left_out = losses(self.train("whole", *more))[0], losses(self.train("left-out", *more, "--flat-style", 0.2))[0]
-        self.assertNotEqual(left_out.pop("style"), whole.pop("style"))
-        self.assertEqual(left_out, whole)
-        refused = trainer(*self.arguments("left-out", "--flat-style", 2), check=False)
-        self.assertIn("--flat-style", refused.stderr)
+    def test_frozen_shared_weights_stay_and_those_of_the_styles_learn(self):
+        before = generator_of(self.model)[0].state_dict()
+        run = self.train("refined", "--steps", 2, "--start", self.model, "--freeze-shared")
+        after = torch.load(run / "checkpoint.pt", map_location="cpu")["generator"]
+        changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+        self.assertEqual(changed, {name for name in before if ".style_" in name and not name.startswith("up1.")})
 
     def test_an_exported_model_is_read_back_and_trained_on(self):
         import onnxruntime
@@ -234,22 +229,27 @@ class TrainerTest(unittest.TestCase):
         data = self.folder / "data"
         (data / "styles").mkdir(parents=True)
         (data / "photos").symlink_to(self.photos)
-        from styletransfer_train.everything import STYLES
+        from styletransfer_train.everything import SMOKE, STYLES
 
         for name in [*STYLES.values(), "vangogh_a.jpg"]:
             Image.open(self.paintings[0]).resize((600, 450)).save(data / "styles" / name)
         trainer("everything", "--data", data, "--vgg", self.vgg, "--out", self.folder / "all", "--smoke")
-        for name in ("live", "fine", "van-gogh"):
+        for name in SMOKE:
             self.assertTrue((self.folder / "all" / name / "checkpoint.pt").exists(), name)
 
     def test_evaluate_writes_a_table_and_json(self):
         out = self.folder / "numbers.json"
         models = [f"{self.model}?style={style}&painting={painting}" for style, painting in zip(("wave", "dark"), self.paintings)]
-        done = trainer("evaluate", *models, "--photos", self.photos / "0.jpg", "--vgg", self.vgg, "--rounds", 1, "--json", out)
+        hung = self.folder / "hung"
+        hung.mkdir()
+        for painting in self.paintings:
+            shutil.copy(painting, hung)
+        done = trainer("evaluate", *models, "--photos", self.photos / "0.jpg", "--paintings", hung, "--vgg", self.vgg, "--rounds", 1, "--json", out)
         rows = json.loads(out.read_text())
         self.assertEqual(len(rows), 2)
         self.assertIn("| two wave |", done.stdout)
-        self.assertGreater(rows[0]["style_loss"], 0)
+        self.assertEqual(rows[0]["least_gain"], min(g for name, g in rows[0]["gain_by_layer"].items() if name != "rgb"))
+        self.assertTrue(1 <= rows[0]["rank"] <= 3)
         self.assertAlmostEqual(rows[0]["gmac"], 0.98, delta=0.02)
 
     def test_trim_brings_the_border_near_to_that_of_a_wide_margin(self):
@@ -330,52 +330,70 @@ class MotionTest(unittest.TestCase):
             self.assertLess(float(pair.error(pair.first, pair.second)), 0.0025, seed)
 
 
-class PaletteTest(unittest.TestCase):
-    """Photos of all lightnesses from 0 to 1; a painting from black over red to white, dark and red for three quarters."""
+class GainTest(unittest.TestCase):
+    """A smooth photo; a painting of vertical stripes in two colours."""
 
-    def setUp(self):
-        torch.manual_seed(3)
-        ramp = torch.linspace(0, 1, 128)
-        self.scale = Scale([ramp.view(1, 1, 1, -1).expand(1, 3, 128, 128)])
-        red = torch.stack([ramp**3, ramp**6, ramp**6])
-        self.painting = red.view(1, 3, 1, -1).expand(1, 3, 128, 128)
-        self.palette = Palette([self.painting], self.scale)
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            write_vgg(Path(folder) / "vgg.npz")
+            cls.vgg = Vgg16(Path(folder) / "vgg.npz")
+            stripes = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.3, 0.8]]).T.repeat_interleave(8, 1).repeat(1, 24)
+            cls.painting = stripes[None, :, None].expand(1, 3, 320, 384).contiguous()
+            to_image(cls.painting[0]).save(Path(folder) / "stripes.png")
+            cls.target = wasserstein.Target(cls.vgg, [Path(folder) / "stripes.png"], [320], 96, "cpu")
+        torch.manual_seed(2)
+        cls.photo = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5), size=(192, 240), mode="bicubic", align_corners=False).clamp(0, 1)
+        cls.half = (cls.photo + cls.painting[:, :, :192, :240]) / 2
+        cls.gain = measures.Gain(cls.vgg)
 
-    def flat(self, light):
-        return torch.full((1, 3, 64, 64), light)
+    def profiles(self, *pictures):
+        return [self.gain.profile(p) for p in pictures]
 
-    def test_lighter_is_a_higher_rank_and_the_middle_stays(self):
-        ranks = self.scale.rank(torch.linspace(0, 1, 21))
-        self.assertTrue(bool((ranks.diff() >= 0).all()))
-        self.assertAlmostEqual(float(ranks[10]), 0.5, delta=0.02)
-        self.assertEqual((float(ranks[0]), float(ranks[-1])), (0.0, 1.0))
+    def distance(self, x):
+        return self.target.distance({k: f[0] for k, f in wasserstein.with_areas(self.vgg(x)).items()})
 
-    def test_equal_lightness_wants_equal_tones_whatever_is_around(self):
-        half = self.flat(0.6)
-        half[:, :, :, 32:] = 0.05
-        tone = lambda photo: min((float(self.palette.tone_loss(self.flat(v / 100), photo, [0])), v) for v in range(101))[1]
-        self.assertLess(tone(self.flat(0.2)), tone(self.flat(0.6)))
-        wanted = tone(self.flat(0.6)) / 100
-        painted = half.clone()
-        painted[:, :, :, :32] = wanted
-        painted[:, :, :, 32:] = tone(self.flat(0.05)) / 100
-        self.assertLess(float(self.palette.tone_loss(painted, half, [0])), 1e-3)
+    def test_gain_is_nothing_for_the_photo_and_one_for_the_painting(self):
+        photo, half, painting = self.profiles(self.photo, self.half, self.painting)
+        of = lambda stylized: self.gain([photo], [stylized], painting)
+        self.assertEqual(list(of(photo).values()), [0.0] * 5)
+        self.assertEqual(list(of(painting)), ["rgb", "relu1_2", "relu2_2", "relu3_3", "relu4_3"])
+        self.assertTrue(all(g == 1 for g in of(painting).values()))
+        self.assertTrue(all(0 < g < 1 for g in of(half).values()), of(half))
 
-    def test_a_flat_photo_does_not_want_the_whole_palette(self):
-        rank = float(self.scale.rank(torch.tensor(0.5)))
-        colors = self.painting[0, :, 0].T
-        own = colors[colors.sum(1).argsort()][round(rank * 127)].view(1, 3, 1, 1).expand(1, 3, 64, 64)
-        everything = self.painting[:, :, ::2, ::2]
-        loss = lambda painted: float(self.palette.color_loss(painted, self.flat(0.5), [0]))
-        self.assertLess(loss(own), 0.02)
-        self.assertGreater(loss(everything), 10 * loss(own))
+    def test_distance_is_that_of_sorted_projections(self):
+        photo, painting = self.profiles(self.photo, self.painting)
+        generator = torch.Generator().manual_seed(0)
+        directions = torch.nn.functional.normalize(torch.randn(128, 3, generator=generator), dim=1)
+        ordered = [(directions @ x[0].flatten(1)).sort(1).values for x in (self.photo, self.painting)]
+        a, b = (o[:, torch.linspace(0, o.shape[1] - 1, 256).long()] for o in ordered)
+        wanted = ((a - b) ** 2).mean() / ordered[1].var(1).mean()
+        self.assertAlmostEqual(self.gain.distance(photo, painting)[0], float(wanted), places=4)
 
-    def test_flat_is_where_nothing_is_to_paint(self):
-        photo = self.flat(0.5)
-        photo[:, :, :, 40:] += 0.3 * torch.rand(1, 1, 64, 24)
-        flat = flatness(photo)[0, 0]
-        self.assertGreater(float(flat[:, :30].min()), 0.99)
-        self.assertLess(float(flat[:, 46:58].mean()), 0.05)
+    def test_rank_counts_the_paintings_that_are_nearer(self):
+        photo, half, painting = self.profiles(self.photo, self.half, self.painting)
+        self.assertEqual(self.gain.rank(half, painting, [photo.copy()]), 1 + (self.gain.distance(half, photo)[1:].mean() <= self.gain.distance(half, painting)[1:].mean()))
+        self.assertEqual(self.gain.rank(painting, painting, [photo]), 1)
+        self.assertEqual(self.gain.rank(photo, painting, [photo]), 2)
+
+    def test_the_loss_falls_towards_the_painting(self):
+        torch.manual_seed(1)
+        photo, half, painting = (float(self.distance(x[:, :, :96, :96])) for x in (self.photo, self.half, self.painting))
+        self.assertLess(painting, 0.1 * photo)
+        self.assertTrue(painting < half < photo, (painting, half, photo))
+
+    def test_its_gradient_leads_there(self):
+        torch.manual_seed(1)
+        x = self.photo[:, :, :96, :96].clone().requires_grad_()
+        optimizer = torch.optim.Adam([x], lr=0.02)
+        values = []
+        for _ in range(15):
+            loss = self.distance(x)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            values.append(float(loss.detach()))
+        self.assertLess(values[-1], 0.6 * values[0])
 
 
 class MeasuresTest(unittest.TestCase):
