@@ -23,7 +23,7 @@ pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 pub const RECORD: &str = "styletransfer.onnxruntime";
 
 const ADVICE: &str = "Install ONNX Runtime (Debian 13: 'apt install libonnxruntime1.21'; anywhere: \
-                      'pip install onnxruntime'), or name the library in the environment variable ORT_DYLIB_PATH";
+                      'pip install onnxruntime', which Debian's own Python takes with --user --break-system-packages), or name the library in the environment variable ORT_DYLIB_PATH";
 
 /// The library that was loaded.
 #[derive(Debug, Clone)]
