@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .checkpoints import checkpoint_of
 from .generator import Generator, ResizeConv, StyledPointwise, without
 from .imported import generator_of, weights_of
 from .shuffle import by_transposes
@@ -59,7 +60,7 @@ def _source(path):
     if str(path).endswith(".onnx"):
         generator, metadata = generator_of(path)
         return generator.eval(), metadata
-    state = torch.load(path, map_location="cpu")
+    state = checkpoint_of(path, "cpu")
     generator = Generator(**state["config"]).eval()
     generator.load_state_dict(state["generator"])
     generator.margin = MARGIN

@@ -5,6 +5,7 @@ back exactly: a sub-pixel convolution that export writes holds the small kernel 
 """
 import torch
 
+from .checkpoints import checkpoint_of
 from .generator import SIZES, Generator, bilinear_taps
 
 
@@ -32,7 +33,7 @@ def weights_of(path, device="cpu"):
     """The state of the generator in a checkpoint.pt or an exported .onnx."""
     if str(path).endswith(".onnx"):
         return generator_of(path)[0].state_dict()
-    return torch.load(path, map_location=device)["generator"]
+    return checkpoint_of(path, device)["generator"]
 
 
 def _like(path, tables, margin):

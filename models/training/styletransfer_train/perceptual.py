@@ -51,7 +51,7 @@ class Vgg16(nn.Module):
 
 def _read(path):
     try:
-        return dict(np.load(path)) if str(path).endswith(".npz") else _from_torchvision(torch.load(path, map_location="cpu"))
+        return dict(np.load(path)) if str(path).endswith(".npz") else _from_torchvision(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, ValueError, pickle.UnpicklingError) as error:
         raise SystemExit(f"{path}: not a readable file of VGG16 weights, .npz or torchvision's .pth ({str(error)[:80]})") from None
 

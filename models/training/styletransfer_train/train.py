@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from .checkpoints import checkpoint_of, save_checkpoint
 from .data import Batches, Crops, load_picture, to_image
 from .generator import SIZES, Generator
 from .imported import weights_of
@@ -58,7 +59,7 @@ def run(args):
     job = Job(args)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
-        job.load(torch.load(checkpoint, map_location=args.device))
+        job.load(checkpoint_of(checkpoint, args.device))
         print(f"resumed from {checkpoint} at step {job.step}")
     elif args.start:
         job.generator.start_from(weights_of(args.start, args.device))
@@ -117,7 +118,7 @@ def _computes_bf16(device):
 
 def _save(job, path):
     partial = path.with_suffix(".part")
-    torch.save(job.state(), partial)
+    save_checkpoint(job.state(), partial)
     partial.replace(path)
 
 

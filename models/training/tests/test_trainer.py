@@ -318,6 +318,19 @@ class TrainerTest(unittest.TestCase):
             for word in words:
                 self.assertIn(word, done.stderr)
 
+    def test_a_checkpoint_that_would_run_code_is_refused(self):
+        class Runs:
+            def __reduce__(self):
+                return os.makedirs, (str(self.folder / "made"),)
+
+        object_with_code = Runs()
+        object_with_code.folder = self.folder
+        torch.save({"generator": object_with_code}, self.folder / "evil.pt")
+        done = trainer("export", self.folder / "evil.pt", self.folder / "out.onnx", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("evil.pt", done.stderr)
+        self.assertFalse((self.folder / "made").exists())
+
 
 class MotionTest(unittest.TestCase):
     def test_the_second_view_is_the_first_one_carried_along(self):
