@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use gst_video::{VideoFrameExt, VideoInfo, VideoInterlaceMode};
 
 use super::convert::FrameOut;
+use super::error;
 use super::imp::lock;
 use super::load;
 use super::messages::Outbox;
@@ -127,11 +128,10 @@ impl Engine {
         let (frame, size) = (settings.of_frame(), (info.width() as usize, info.height() as usize));
         self.pacer.negotiated(size, frame_rate(info));
         self.reload.end_fade();
+        let divisor = self.reload.divisor();
         let pipeline = self.reload.pipeline.as_mut().context("no model is loaded")?;
         let same_size = pipeline.info().is_some_and(|i| (i.width(), i.height()) == (info.width(), info.height()));
         if same_size {
-            let divisor = self.reload.divisor();
-            let pipeline = self.reload.pipeline.as_mut().context("no model is loaded")?;
             let (kept, warnings) = load::negotiate(pipeline, info, settings, divisor)?;
             warnings.into_iter().for_each(|text| out.warning(text));
             if kept == Kept::Nothing {
@@ -232,7 +232,7 @@ impl Engine {
         }
         let drained = controls.stylizer.lookahead && to.is_some();
         let drained = if drained { self.reload.drain(frames.shown, controls).unwrap_or(None) } else { None };
-        let reason = format!("{problem:#}").replace('\n', " ");
+        let reason = error::one_line(&problem);
         match (to, drained) {
             (Some(to), Some(pipeline)) => pipeline.leave(to),
             (Some(_), None) if turn.settings.on_error == OnError::Error => {

@@ -167,13 +167,15 @@ impl StyleTransfer {
 
     /// Waits for a provider that needs minutes to prepare, without a lock, until it is ready or the element is stopped.
     fn await_provider(&self) {
-        let Some(awaited) = self.with_engine(|engine, out| engine.reload.awaited(self.settings(), out)) else { return };
-        while !awaited.1.is_finished() && !self.stopping.load(Ordering::Relaxed) {
+        let Some((slow, load)) = self.with_engine(|engine, out| engine.reload.awaited(self.settings(), out)) else {
+            return;
+        };
+        while !load.is_finished() && !self.stopping.load(Ordering::Relaxed) {
             std::thread::sleep(WAIT_STEP);
         }
-        if awaited.1.is_finished() {
+        if load.is_finished() {
             self.with_engine(|engine, out| {
-                engine.reload.wait_over(awaited, &|| self.settings(), out);
+                engine.reload.finish_preparation(slow, load, &|| self.settings(), out);
                 engine.configured(&self.stats);
                 self.follow_engine(engine, out);
             });

@@ -264,7 +264,8 @@ impl Reload {
         }
     }
 
-    fn finish_preparation(
+    /// The load of the provider `slow` has ended. True: it is in use.
+    pub fn finish_preparation(
         &mut self,
         slow: &'static str,
         load: Load,
@@ -301,7 +302,7 @@ impl Reload {
     }
 
     /// Where the stream can wait: the load of a provider that needs minutes, to be waited for outside of any lock and given to
-    /// [`Reload::wait_over`].
+    /// [`Reload::finish_preparation`].
     pub fn awaited(&mut self, settings: Settings, out: &mut Outbox) -> Option<(&'static str, Load)> {
         let Preparation::Pending(slow) = self.preparation else { return None };
         match self.load(settings, true) {
@@ -311,11 +312,6 @@ impl Reload {
                 None
             }
         }
-    }
-
-    /// The load that was waited for has ended.
-    pub fn wait_over(&mut self, (slow, load): (&'static str, Load), ask: &dyn Fn() -> Settings, out: &mut Outbox) {
-        self.finish_preparation(slow, load, ask, out);
     }
 
     fn order(&mut self, ask: &dyn Fn() -> Settings, out: &mut Outbox) {

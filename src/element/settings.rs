@@ -9,6 +9,7 @@ use ort::session::builder::GraphOptimizationLevel;
 
 use crate::frame::mix::Mix;
 use crate::frame::size::InferenceSize;
+use crate::frame::threads;
 use crate::inference::config::{AUTO, ModelSource, SessionConfig};
 use crate::inference::providers::Precision;
 use crate::model::built_in;
@@ -295,7 +296,7 @@ impl Settings {
     /// (affinity and CPU quota counted).
     pub fn thread_count(&self) -> usize {
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => threads::available(),
             threads => threads as usize,
         }
     }

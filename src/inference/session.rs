@@ -346,16 +346,14 @@ impl Generator for OrtGenerator {
     }
 
     fn interrupter(&self) -> Option<Arc<dyn Interrupt>> {
-        Some(Arc::new(Stop(self.recipe.stop.clone())))
+        Some(self.recipe.stop.clone())
     }
 }
 
-/// The run options that all runs of a generator share.
-struct Stop(Arc<RunOptions>);
-
-impl Interrupt for Stop {
+/// All runs of a generator share their options; nothing is made for a frame.
+impl Interrupt for RunOptions {
     fn interrupt(&self, stop: bool) {
-        let done = if stop { self.0.terminate() } else { self.0.unterminate() };
+        let done = if stop { self.terminate() } else { self.unterminate() };
         if let Err(problem) = done {
             log::info(&format!("inferences cannot be interrupted: {problem}"));
         }
