@@ -20,6 +20,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 from styletransfer_train import measures, runner, wasserstein  # noqa: E402
+from styletransfer_train.checkpoints import checkpoint_of  # noqa: E402
 from styletransfer_train.clips import read_clip, read_raw  # noqa: E402
 from styletransfer_train.data import to_image  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
@@ -134,7 +135,7 @@ class TrainerTest(unittest.TestCase):
     def test_frozen_shared_weights_stay_and_those_of_the_styles_learn(self):
         before = generator_of(self.model)[0].state_dict()
         run = self.train("refined", "--steps", 2, "--start", self.model, "--freeze-shared")
-        after = torch.load(run / "checkpoint.pt", map_location="cpu")["generator"]
+        after = checkpoint_of(run / "checkpoint.pt")["generator"]
         changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
         self.assertEqual(changed, {name for name in before if ".style_" in name and not name.startswith("up1.")})
 
@@ -149,7 +150,7 @@ class TrainerTest(unittest.TestCase):
             self.assertLess(float(abs(generator(x, mix).numpy() - wanted).max()), 1e-4)
         # Started from, and hardly moved, it paints nearly what the file paints.
         run = self.train("again", "--steps", 1, "--start", self.model, "--frozen-share", 1, "--learning-rate", 1e-5)
-        generator.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu")["generator"])
+        generator.load_state_dict(checkpoint_of(run / "checkpoint.pt")["generator"])
         with torch.no_grad():
             self.assertLess(float(abs(generator(x, mix).numpy() - wanted).max()), 1e-2)
         foreign = trainer(*self.arguments("foreign", "--start", ROOT / "models/fine.onnx", "--size", "live"), check=False)
