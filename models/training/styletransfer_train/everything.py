@@ -1,4 +1,5 @@
-"""`everything`: trains all that ships, one after the other: live and fine model of the eight styles, and the GAN style.
+"""`everything`: trains all that ships, one after the other: live and fine model of the styles of one painting each, and the
+GAN style.
 
 A model of several styles is trained twice: as a whole, then the styles' own weights alone, so that each style sees more
 pictures. Meant for one GPU. Needs a folder with `photos/` and `styles/`. Each run goes on from its checkpoint; `export`
@@ -19,12 +20,17 @@ STYLES = {
     "the-kiss": "klimt_the_kiss.jpg",
     "grande-jatte": "seurat_grande_jatte.jpg",
     "water-lilies": "monet_water_lilies_1919.jpg",
+    "contrast-of-forms": "leger_contrast_of_forms.jpg",
+    "metzinger": "delaunay_1906_portrait.jpg",
+    "mondrian": "mondrian_composition.jpg",
+    "woman-with-hat": "matisse_woman_with_hat.jpg",
+    "red-chalk": "chalk_woman_in_peasant_dress.jpg",
 }
 GAN_STYLE, GAN_PAINTINGS = "van-gogh", "vangogh_*.jpg"
 SMALLEST_PAINTING = 400
 """Van Goghs of fewer pixels on their short side show no brush strokes and are left out."""
 
-BALANCE = ("--stability-weight", 8, "--grid-weight", 3000)
+BALANCE = ("--grid-weight", 3000, "--group", 4)
 """Weights of the losses of the perceptual styles that are not the defaults of `train`."""
 GAN_BALANCE = ("--content-weight", 0.6, "--style-weight", 1, "--stability-weight", 24, "--grid-weight", 4000)
 """The same of the GAN style."""
@@ -63,7 +69,7 @@ def _run_arguments(args, name):
         if refined:
             given += ["--freeze-shared", "--start", out.with_name(size) / "checkpoint.pt"]
     if args.smoke:
-        given += ["--steps", SMOKE[name], "--crop", 96, "--batch", 2, "--painting-size", 128, "--warmup", 1, "--sheet-every", 0]
+        given += ["--steps", SMOKE[name], "--crop", 96, "--batch", 4, "--painting-size", 128, "--warmup", 1, "--sheet-every", 0]
     else:
         given += ["--steps", FULL[name], "--crop", 288, "--batch", 16]
     parser = argparse.ArgumentParser()

@@ -32,6 +32,12 @@ class Pair:
         noise = torch.randn_like(self.second) * rng.uniform(0, 0.03) + rng.uniform(-0.02, 0.02)
         self.second = (self.second + noise).clamp(0, 1)
 
+    def around(self, wide):
+        """The first view within `wide`, the picture that it is the middle of: `[N, 3, S + 2 MAX_SHIFT, S + 2 MAX_SHIFT]`."""
+        wide = wide.clone()
+        _centre(wide, self.first.shape[2])[:] = self.first
+        return wide
+
     def _add_patch(self, wide, points, mask, rng):
         size = self.first.shape[2]
         side = size // 3

@@ -11,11 +11,20 @@ from torch.nn import functional as F
 
 from .data import Crops, load_painting
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, content_loss
-from .wasserstein import Target, with_areas
+from .wasserstein import Target, compared
+
+TONE_AREA = 16
+"""Pixels on the side of the areas whose lightness is compared with the photo's."""
+LIGHTNESS = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue (ITU-R BT.601)."""
 
 
 class Perceptual:
-    """One style per painting; the pictures of a batch take turns through the styles."""
+    """One style per painting; the pictures of a group share one style, and their features count as one distribution.
+
+    A style remembers the features of its last groups and counts them along: a dark crop may stay dark, and a sky calm, where
+    others bear the painting's lights and lines. Without that every crop alone is painted like the whole painting.
+    """
 
     def __init__(self, args, vgg):
         self.args, self.vgg = args, vgg
@@ -23,29 +32,46 @@ class Perceptual:
         given = args.content_weight
         self.content_weights = torch.tensor(given * (1 if len(given) > 1 else self.styles), device=args.device)
         self.targets = [Target(vgg, [path], args.painting_size, args.crop, args.device) for path in args.painting]
+        self.remembered = [[] for _ in args.painting]
 
     def terms(self, photo, stylized, style, _rng):
         features = self.vgg(stylized)
         with torch.no_grad():
             wanted = self.vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]
         content = content_loss(features[CONTENT_LAYER], wanted)
+        groups = [slice(first, first + self.args.group) for first in range(0, len(style), self.args.group)]
+        distances = [self._distance(style[group.start], {k: f[group] for k, f in features.items()}) for group in groups]
+        tones = [lost_tones(stylized[group], photo[group]) for group in groups]
         return {
-            "style": self.args.style_weight * _style_loss(features, [self.targets[s] for s in style]),
+            "style": self.args.style_weight * torch.stack(distances).mean(),
             "content": (self.content_weights[style] * content).mean(),
+            "tone": self.args.tone_weight * torch.stack(tones).mean(),
         }
 
+    def _distance(self, style, features):
+        now, before = compared(features), self.remembered[style]
+        together = {name: torch.cat([vectors, *(group[name] for group in before)], 1) for name, vectors in now.items()}
+        self.remembered[style] = [{name: v.detach() for name, v in now.items()}, *before][: self.args.remembered]
+        return self.targets[style].distance(together) * (1 + len(before))  # as large a gradient as without the others
+
     def state(self):
-        return {}
+        return {"remembered": self.remembered}
 
-    def load(self, _state):
-        """Nothing of its own is trained."""
+    def load(self, state):
+        self.remembered = state["remembered"]
 
 
-def _style_loss(features, targets):
-    """Mean distance of the pictures of a batch, each from its own target."""
-    features = with_areas(features)
-    each = [target.distance({name: of[i] for name, of in features.items()}) for i, target in enumerate(targets)]
-    return torch.stack(each).mean()
+def lost_tones(stylized, photo):
+    """1 less the correlation of the lightness of areas of `TONE_AREA` pixels in `[N, 3, H, W]` and in the photos: what is
+    dark stays darker than what is light. Without it every area gets the painting's whole range, like a relief."""
+    a, b = (_lightness_of_areas(x) for x in (stylized, photo))
+    return 1 - (a * b).sum() / (a.norm() * b.norm() + 1e-3)
+
+
+def _lightness_of_areas(x):
+    grey = (x * x.new_tensor(LIGHTNESS).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    areas = F.avg_pool2d(grey, TONE_AREA).flatten()
+    return areas - areas.mean()
 
 
 class Gan:
@@ -70,7 +96,7 @@ class Gan:
         verdict = self.discriminator(stylized).float()
         return {
             "adversarial": self.args.adversarial_weight * ((verdict - 1) ** 2).mean(),
-            "style": self.args.style_weight * _style_loss(features, [self.target] * len(style)),
+            "style": self.args.style_weight * self.target.distance(compared(features)),
             "content": self.args.content_weight[0] * content_loss(features[GAN_CONTENT_LAYER], wanted).mean(),
         }
 

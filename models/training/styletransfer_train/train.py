@@ -2,6 +2,7 @@
 
 Goes on from its checkpoint after an interruption, with the same losses as without one.
 """
+import copy
 import json
 import math
 import random
@@ -12,7 +13,7 @@ import torch
 
 from .checkpoints import checkpoint_of, save_checkpoint
 from .data import Batches, Crops, load_picture, to_image
-from .generator import SIZES, Generator
+from .generator import SIZES, Generator, without
 from .imported import weights_of
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
@@ -34,18 +35,24 @@ def add_arguments(parser):
     parser.add_argument("--warmup", type=int, default=200, help="first steps that only learn to copy the input")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--painting-size", type=int, nargs="+", default=[360, 432, 540], help="pixels on the painting's short side; several: strokes of all these scales")
+    parser.add_argument("--group", type=int, default=2, help="pictures of a batch that share a style; their features count as one distribution")
+    parser.add_argument("--remembered", type=int, default=2, help="earlier groups of the style that count along")
+    parser.add_argument("--painting-size", type=int, nargs="+", default=[280, 360, 450], help="pixels on the painting's short side; several: strokes of all these scales")
     parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
-    parser.add_argument("--content-weight", type=float, nargs="+", default=[0.8], help="the larger, the nearer to the photo; perceptual: one for all styles, or one for each")
+    parser.add_argument("--own-rate", type=float, help="learning rate of the styles' own weights, as a multiple of the other one (default: 2; gan: 1)")
+    parser.add_argument("--rise", type=int, default=50, help="first steps in which the learning rate rises")
+    parser.add_argument("--content-weight", type=float, nargs="+", default=[0.3], help="the larger, the nearer to the photo; perceptual: one for all styles, or one for each")
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--style-weight", type=float, default=4.0, help="of the distance to the painting's (gan: the set's) distribution of features")
+    parser.add_argument("--tone-weight", type=float, default=4.0, help="perceptual: for what is dark in the photo to stay darker than what is light")
     parser.add_argument("--stability-weight", type=float, default=8.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--grid-weight", type=float, default=1500.0, help="against patterns tied to the generator's stride")
     parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge")
-    parser.add_argument("--frozen-share", type=float, default=0.5, help="last share of the steps with frozen norm statistics")
+    parser.add_argument("--frozen-share", type=float, help="last share of the steps with frozen norm statistics (default: 0.5; with --start all)")
     parser.add_argument("--freeze-shared", action="store_true", help="trains the styles' own weights alone: with --start, to teach further styles or to refine each")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
     parser.add_argument("--log-every", type=int, default=20, help="steps between lines of the log")
+    parser.add_argument("--average-over", type=int, default=500, help="steps that the exported weights are about the mean of")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -89,6 +96,11 @@ def _check(args):
     args.name = names
     if len(args.content_weight) not in (1, len(names)):
         raise SystemExit(f"--content-weight: one number or one for each of {len(names)} style(s), but {len(args.content_weight)} given")
+    if args.batch % args.group and args.recipe == "perceptual":
+        raise SystemExit(f"--group: {args.group} picture(s) of a style do not go into a batch of {args.batch} without rest")
+    if args.frozen_share is None:
+        args.frozen_share = 1.0 if args.start else 0.5
+    args.own_rate = args.own_rate or (2.0 if args.recipe == "perceptual" else 1.0)
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
@@ -122,8 +134,6 @@ def _save(job, path):
     partial.replace(path)
 
 
-
-
 class Job:
     """Generator, optimizer and data of a run; a step depends on the checkpoint and its own number alone."""
 
@@ -136,22 +146,26 @@ class Job:
         self.generator = Generator(self.recipe.styles, margin=args.margin, **SIZES[args.size]).to(args.device)
         self.bf16 = _computes_bf16(args.device)
         betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
-        self.optimizer = torch.optim.Adam(self._learning(), lr=args.learning_rate, betas=betas)
+        self.optimizer = torch.optim.Adam(self._learning(), betas=betas)
+        self.average = None
 
     def _learning(self):
         """The parameters that are trained; `--freeze-shared` leaves only those that each style has of its own."""
         shared, own = self.generator.shared_and_own()
+        rate = self.args.learning_rate
+        learning = [{"params": own, "rate": rate * self.args.own_rate, "lr": rate}]
         if not self.args.freeze_shared:
-            return shared + own
+            return [*learning, {"params": shared, "rate": rate, "lr": rate}]
         for parameter in shared:
             parameter.requires_grad_(False)
-        return own
+        return learning
 
     def state(self):
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "generator": self.generator.state_dict(),
+            "generator": self.average or self.generator.state_dict(),
+            "last": self.generator.state_dict(),
             "config": self.generator.config,
             "optimizer": self.optimizer.state_dict(),
             "recipe": self.recipe.state(),
@@ -163,7 +177,8 @@ class Job:
         if state["config"] != self.generator.config or state["styles"] != self.args.name:
             raise SystemExit(f"{self.args.out}: its checkpoint has the styles {state['styles']} and {state['config']}; take another --out")
         self.step, self.seconds = state["step"], state["seconds"]
-        self.generator.load_state_dict(state["generator"])
+        self.generator.load_state_dict(state["last"])
+        self.average = state["generator"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.recipe.load(state["recipe"])
 
@@ -183,24 +198,40 @@ class Job:
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
+        self._follow()
         return {k: round(float(v.detach()), 4) for k, v in losses.items()}
 
+    @torch.no_grad()
+    def _follow(self):
+        """The exported weights: a mean that forgets, of which the first steps take little part."""
+        now = self.generator.state_dict()
+        if self.average is None:
+            self.average = {name: value.clone() for name, value in now.items()}
+        kept = min(1 - 1 / self.args.average_over, self.step / (self.step + 9))
+        for name, value in self.average.items():
+            if value.is_floating_point():
+                value.lerp_(now[name], 1 - kept)
+            else:
+                value.copy_(now[name])
+
     def _turn(self):
-        """Styles of this batch: every style has its turn once before any has its second."""
-        first = self.step * self.args.batch
-        turns = range(first, first + self.args.batch)
+        """Styles of this batch, one for each group: every style has its turn once before any has its second."""
         styles = self.recipe.styles
+        groups = max(1, self.args.batch // self.args.group)
+        turns = range(self.step * groups, (self.step + 1) * groups)
         shuffled = {turn // styles: random.Random(turn // styles).sample(range(styles), styles) for turn in turns}
-        return [shuffled[turn // styles][turn % styles] for turn in turns]
+        chosen = [shuffled[turn // styles][turn % styles] for turn in turns]
+        return [chosen[min(picture // self.args.group, groups - 1)] for picture in range(self.args.batch)]
 
     def _mix(self, style):
         return torch.eye(self.recipe.styles, device=self.args.device)[style]
 
     def _schedule(self):
         share = self.step / self.args.steps
+        rise = min(1.0, (self.step + 1) / self.args.rise)
         self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.args.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+            group["lr"] = group["rate"] * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         self.generator.train(share < 1 - self.args.frozen_share and not self.args.freeze_shared)
 
     def _copy(self, wide, style):
@@ -208,9 +239,14 @@ class Job:
         return {"copy": (self.generator(x, self._mix(style)).float() - x).abs().mean()}
 
     def _losses(self, wide, style, rng):
+        """The first view is painted within its surroundings, so that no line along its border can be learned from it; the
+        second one has its edge repeated instead, as frames have, and is to look the same.
+        """
         args = self.args
         pair = Pair(wide, args.crop, rng)
-        first, second = self.generator(torch.cat([pair.first, pair.second]), self._mix(style + style)).float().chunk(2)
+        mix = self._mix(style)
+        first = without(self.generator(pair.around(wide), mix).float(), MAX_SHIFT)
+        second = self.generator(pair.second, mix).float()
         return {
             **self.recipe.terms(pair.first, first, style, rng),
             "stability": self.stability_weight * pair.error(first, second),
@@ -221,10 +257,11 @@ class Job:
     @torch.no_grad()
     def contact_sheet(self):
         """A row for every held-out picture: itself, then every style."""
-        self.generator.eval()
+        generator = copy.deepcopy(self.generator).eval()
+        generator.load_state_dict(self.average)
         rows = []
         for name in self.args.held_out:
             x = load_picture(Path(self.args.photos) / name, width=480).to(self.args.device)
-            painted = [self.generator(x, self._mix([s]))[0].clamp(0, 1) for s in range(self.recipe.styles)]
+            painted = [generator(x, self._mix([s]))[0].clamp(0, 1) for s in range(self.recipe.styles)]
             rows.append(torch.cat([x[0], *painted], 2))
         return to_image(torch.cat(rows, 1))

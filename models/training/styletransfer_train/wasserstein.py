@@ -1,8 +1,7 @@
-"""How far the features of a picture are distributed from those of paintings: the sliced Wasserstein distance of VGG16
-features and of the pixels themselves (Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural
-Texture Synthesis").
+"""How far the features of pictures are distributed from those of paintings: the sliced Wasserstein distance of VGG16
+features and of colours (Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis").
 
-Feature vectors are projected on random directions; for each direction the sorted projections of the picture are compared
+Feature vectors are projected on random directions; for each direction the sorted projections of the pictures are compared
 with the painting's. Other than Gram matrices this does not reward a picture for the painting's mean alone.
 """
 import math
@@ -12,17 +11,19 @@ from torch.nn import functional as F
 
 from .data import load_painting, to_tensor
 
-LAYERS = {"rgb": 1.0, "relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_3": 2.0}
-AREAS, AREA, AREA_WEIGHT = "areas", 8, 2.0
-"""Means of the colours over areas of 8 x 8 pixels, which the loss compares beside the layers: without them the painting's
-range of colours is met by fine light and dark lines along every edge."""
-WEIGHTS = {**LAYERS, AREAS: AREA_WEIGHT}
-"""Weights in the loss."""
-BANK, SLICES = 512, 32
+LAYERS = ("rgb", "relu1_2", "relu2_2", "relu3_3", "relu4_3")
+"""What a picture is compared by: its pixels, and VGG16's layers."""
+COLOUR = "rgb/"
+WEIGHTS = {"rgb/1": 1.0, "rgb/4": 1.0, "rgb/8": 1.0, "rgb/16": 1.0, "relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_3": 2.0}
+"""Weights in the loss. `rgb/N`: mean colours of areas of N x N pixels. Without the larger areas the painting's range of
+colours is met by fine light and dark lines along every edge."""
+LEAST_VARIANCE = 0.04
+"""Directions of colour count as if none varied by less than this share of what the most varying one does."""
+BANK, SLICES = 256, 32
 """Directions that a target knows, and how many of them a step compares."""
 QUANTILES = 1024
 POSITIONS = 4096
-"""Feature vectors of a layer, at most, that a step compares."""
+"""Feature vectors of a picture's layer, at most, that a step compares."""
 WINDOWS = 5
 """Parts of each painting at each of its sizes."""
 
@@ -32,16 +33,23 @@ def directions(count, channels, generator):
     return F.normalize(torch.randn(count, channels, generator=generator), dim=1)
 
 
-def with_areas(features):
-    """{layer: `[N, C, H, W]`} of `Vgg16`, and the areas."""
-    return {**features, AREAS: F.avg_pool2d(features["rgb"], AREA)}
+def compared(features, generator=None):
+    """{layer: `[N, C, H, W]`} of `Vgg16` -> {name in `WEIGHTS`: `[C, P]`}, of all pictures together."""
+    return {name: _some_positions(_of_name(features, name), generator) for name in WEIGHTS}
 
 
-def some_positions(features, most, generator=None):
-    """`[C, H, W]` -> `[C, P]`: a grid of about `most` positions at most, with a random offset."""
-    stride = max(1, math.ceil(math.sqrt(features[0].numel() / most)))
+def _of_name(features, name):
+    if not name.startswith(COLOUR):
+        return features[name].float()
+    side = int(name[len(COLOUR) :])
+    return F.avg_pool2d(features["rgb"].float(), side) if side > 1 else features["rgb"].float()
+
+
+def _some_positions(features, generator=None):
+    """`[N, C, H, W]` -> `[C, P]`: a grid of about `POSITIONS` positions of each picture at most, with a random offset."""
+    stride = max(1, math.ceil(math.sqrt(features[0, 0].numel() / POSITIONS)))
     y, x = torch.randint(stride, (2,), generator=generator).tolist()
-    return features[:, y::stride, x::stride].flatten(1)
+    return features[:, :, y::stride, x::stride].transpose(0, 1).flatten(1)
 
 
 class Target:
@@ -58,26 +66,33 @@ class Target:
         seen = {name: [] for name in WEIGHTS}
         for picture in (to_tensor(load_painting(path, size)) for path in paintings for size in sizes):
             for part in _windows(picture, window, generator):
-                for name, features in with_areas(vgg(part[None].to(device))).items():
-                    seen[name].append(some_positions(features[0].float(), POSITIONS // 6, generator))
+                for name, vectors in compared(vgg(part[None].to(device)), generator).items():
+                    seen[name].append(vectors[:, :: max(1, vectors.shape[1] // (POSITIONS // 4))])
         self.directions, self.quantiles, self.variance = {}, {}, {}
         for name in WEIGHTS:
-            features = torch.cat(seen.pop(name), 1)
-            self.directions[name] = directions(BANK, len(features), generator).to(device)
-            projected = (self.directions[name] @ features).sort(1).values
+            vectors = torch.cat(seen.pop(name), 1)
+            chosen = directions(BANK, len(vectors), generator).to(device)
+            self.directions[name] = chosen @ _whitening(vectors) if name.startswith(COLOUR) else chosen
+            projected = (self.directions[name] @ vectors).sort(1).values
             self.quantiles[name] = _resampled(projected, QUANTILES)
             self.variance[name] = projected.var(1).mean()
 
-    def distance(self, features):
-        """Weighted sum of the squared distances over the paintings' variances; `features`: {layer or areas: `[C, H, W]`}."""
-        return sum(weight * self._of_layer(name, features[name].float()) for name, weight in WEIGHTS.items())
+    def distance(self, vectors):
+        """Weighted sum of the squared distances over the paintings' variances; `vectors`: as `compared` gives them."""
+        return sum(weight * self._of(name, vectors[name]) for name, weight in WEIGHTS.items())
 
-    def _of_layer(self, name, features):
-        chosen = torch.randperm(BANK)[:SLICES].to(features.device)
-        with torch.autocast(features.device.type, enabled=False):  # bf16 would round the order away
-            projected = (self.directions[name][chosen] @ some_positions(features, POSITIONS)).sort(1).values
+    def _of(self, name, vectors):
+        chosen = torch.randperm(BANK)[:SLICES].to(vectors.device)
+        with torch.autocast(vectors.device.type, enabled=False):  # bf16 would round the order away
+            projected = (self.directions[name][chosen] @ vectors).sort(1).values
         wanted = _resampled(self.quantiles[name][chosen], projected.shape[1])
         return ((projected - wanted) ** 2).mean() / self.variance[name]
+
+
+def _whitening(colours):
+    """`[3, 3]`: makes all directions of `[3, P]` vary alike, so that hues count as much as lightness."""
+    variance, axes = torch.linalg.eigh(torch.cov(colours))
+    return axes @ torch.diag(variance.clamp(min=LEAST_VARIANCE * float(variance.max())).rsqrt()) @ axes.T
 
 
 def _windows(picture, side, generator):

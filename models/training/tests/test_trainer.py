@@ -30,6 +30,7 @@ from styletransfer_train.imported import generator_of  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 from styletransfer_train.perceptual import Vgg16  # noqa: E402
+from styletransfer_train.recipes import lost_tones  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
 FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
@@ -365,7 +366,7 @@ class GainTest(unittest.TestCase):
         return [self.gain.profile(p) for p in pictures]
 
     def distance(self, x, target):
-        return target.distance({k: f[0] for k, f in wasserstein.with_areas(self.vgg(x)).items()})
+        return target.distance(wasserstein.compared(self.vgg(x)))
 
     def test_gain_is_nothing_for_the_photo_and_one_for_the_painting(self):
         photo, half, painting = self.profiles(self.photo, self.half, self.painting)
@@ -399,6 +400,22 @@ class GainTest(unittest.TestCase):
             target = wasserstein.Target(self.vgg, [Path(folder) / "texture.png"], [320], 96, "cpu")
         part, photo = (float(self.distance(x[:, :, 40:136, 40:136], target)) for x in (texture, self.photo))
         self.assertLess(part, 0.5 * photo)
+
+    def test_a_hue_counts_as_much_as_lightness(self):
+        torch.manual_seed(1)
+        grey = torch.rand(1, 1, 96, 96).expand(1, 3, 96, 96)
+        painting = grey.clone()
+        painting[:, 2] += 0.05 * torch.randn(96, 96)
+        vectors = painting[0].flatten(1)
+        share = lambda x: float(torch.linalg.eigvalsh(torch.cov(x))[-2:].min() / torch.linalg.eigvalsh(torch.cov(x)).max())
+        self.assertLess(share(vectors), 0.02)
+        self.assertGreater(share(wasserstein._whitening(vectors) @ vectors), 4 * share(vectors))
+
+    def test_tones_are_lost_where_dark_and_light_change_places(self):
+        photo = torch.linspace(0, 1, 96).view(1, 1, 1, 96).expand(2, 3, 96, 96)
+        self.assertLess(float(lost_tones(0.3 + 0.2 * photo, photo)), 0.01)
+        self.assertGreater(float(lost_tones(1 - photo, photo)), 1.9)
+        self.assertAlmostEqual(float(lost_tones(torch.full_like(photo, 0.5), photo)), 1.0, places=3)
 
     def test_its_gradient_leads_there(self):
         torch.manual_seed(1)
