@@ -75,7 +75,7 @@ def _average(generator, path, share):
         share = -1.0
     if not 0 <= share <= 1:
         raise SystemExit("--average: expected a share from 0 to 1 after the file")
-    state, other = generator.state_dict(), weights_of(path)
+    state, (other, _) = generator.state_dict(), weights_of(path)
     different = [name for name, value in state.items() if name not in other or other[name].shape != value.shape]
     if different:
         raise SystemExit(f"--average: {path} has no '{different[0]}' of the shape {list(state[different[0]].shape)}")

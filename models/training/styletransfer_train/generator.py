@@ -161,8 +161,9 @@ class Generator(nn.Module):
             (own if ".style_" in name and not name.startswith("up1.") else shared).append(parameter)
         return shared, own
 
-    def start_from(self, state, option="--start"):
-        """Takes the weights of another generator; per-style sets from the mean of its styles if it has others.
+    def start_from(self, state, rows=None, option="--start"):
+        """Takes the weights of another generator. `rows`: for each style the index of the other's style to start from, or
+        None for the mean of all (default: one by one, or the mean if their numbers differ).
 
         A smaller one grows into this size and paints at first what it painted before (Net2Net, Chen et al. 2016); strided
         kernels of four taps become three, the outer one added to its neighbour. `option`: what is told of weights that do
@@ -172,8 +173,9 @@ class Generator(nn.Module):
         for name, value in state.items():
             if name in ("down1.weight", "down2.weight") and value.shape[-1] > own[name].shape[-1]:
                 value = _less_a_tap(value)
-            if ".style_" in name and value.shape[0] != own[name].shape[0]:
-                value = value.mean(0, keepdim=True).expand(own[name].shape[0], *value.shape[1:])
+            if ".style_" in name and (rows or value.shape[0] != own[name].shape[0]) and max(len(value), len(own[name])) > 1:
+                mean = value.mean(0)
+                value = torch.stack([mean if row is None else value[row] for row in rows or [None] * len(own[name])])
             if any(v > o for v, o in zip(value.shape, own[name].shape)):
                 raise SystemExit(f"{option}: '{name}' has the shape {list(value.shape)}, this size of generator has only room for {list(own[name].shape)}")
             own[name] = value.clone() if value.shape == own[name].shape else _grown(name, value, own[name].clone())

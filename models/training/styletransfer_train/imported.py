@@ -30,10 +30,12 @@ def generator_of(path):
 
 
 def weights_of(path, device="cpu"):
-    """The state of the generator in a checkpoint.pt or an exported .onnx."""
+    """The state of the generator in a checkpoint.pt or an exported .onnx, and the names of its styles."""
     if str(path).endswith(".onnx"):
-        return generator_of(path)[0].state_dict()
-    return checkpoint_of(path, device)["generator"]
+        generator, metadata = generator_of(path)
+        return generator.state_dict(), metadata.get("styletransfer.styles", "").split(",")
+    checkpoint = checkpoint_of(path, device)
+    return checkpoint["generator"], checkpoint["styles"]
 
 
 def _like(path, tables, margin):

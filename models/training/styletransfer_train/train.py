@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="folder for checkpoint, log and contact sheets")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="perceptual")
     parser.add_argument("--size", choices=sorted(SIZES), default="live")
-    parser.add_argument("--start", help="checkpoint.pt or exported .onnx whose weights to start from, instead of learning to copy first; a smaller size of generator grows into a larger one")
+    parser.add_argument("--start", help="checkpoint.pt or exported .onnx whose weights to start from, instead of learning to copy first; styles start from those of the same name, others from the mean of all; a smaller size of generator grows into a larger one")
     parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--warmup", type=int, default=200, help="first steps that only learn to copy the input")
     parser.add_argument("--crop", type=int, default=256)
@@ -45,6 +45,7 @@ def add_arguments(parser):
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--style-weight", type=float, default=4.0, help="of the distance to the painting's (gan: the set's) distribution of features")
     parser.add_argument("--tone-weight", type=float, default=4.0, help="perceptual: for what is dark in the photo to stay darker than what is light")
+    parser.add_argument("--relief-weight", type=float, default=20.0, help="perceptual: against light and dark sides of every edge")
     parser.add_argument("--stability-weight", type=float, default=8.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--grid-weight", type=float, default=1500.0, help="against patterns tied to the generator's stride")
     parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge")
@@ -69,7 +70,9 @@ def run(args):
         job.load(checkpoint_of(checkpoint, args.device))
         print(f"resumed from {checkpoint} at step {job.step}")
     elif args.start:
-        job.generator.start_from(weights_of(args.start, args.device))
+        state, known = weights_of(args.start, args.device)
+        rows = [known.index(name) if name in known else None for name in args.name]
+        job.generator.start_from(state, rows if any(row is not None for row in rows) else None)
     _forget_after(out / "log.jsonl", job.step)
     with open(out / "log.jsonl", "a", encoding="utf-8") as log, Progress(args.steps, job.step) as progress:
         while job.step < args.steps:

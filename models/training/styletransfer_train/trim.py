@@ -40,7 +40,7 @@ def run(args):
         raise SystemExit(f"--batch and --crop: at least 4 pictures of more than {3 * BAND} px are needed, not {args.batch} of {args.crop}")
     teacher, metadata = generator_of(args.model)
     student = Generator(**{**teacher.config, **SIZES.get(args.size, {}), "margin": args.margin}).eval()
-    student.start_from(teacher.state_dict(), "--size")
+    student.start_from(teacher.state_dict(), option="--size")
     teacher.eval().margin = WIDE
     torch.manual_seed(args.seed)
     batches = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop)

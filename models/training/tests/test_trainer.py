@@ -30,7 +30,7 @@ from styletransfer_train.imported import generator_of  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 from styletransfer_train.perceptual import Vgg16  # noqa: E402
-from styletransfer_train.recipes import lost_tones  # noqa: E402
+from styletransfer_train.recipes import lost_tones, relief  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
 FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
@@ -113,6 +113,20 @@ class TrainerTest(unittest.TestCase):
         self.assertGreater(float(wanted.std()), 0.01)
         with self.assertRaisesRegex(SystemExit, "--start: 'down1.weight'.*only room"):
             small.start_from(large.state_dict())
+
+    def test_styles_start_from_those_of_the_same_name(self):
+        torch.manual_seed(5)
+        one, other = Generator(styles=2, **SIZES["live"]), Generator(styles=3, **SIZES["live"])
+        with torch.no_grad():
+            for parameter in one.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        other.start_from(one.state_dict(), [1, None, 0])
+        x = torch.rand(1, 3, 48, 64)
+        with torch.no_grad():
+            of = lambda generator, *mix: generator.eval()(x, torch.tensor([mix]))
+            for mix, wanted in (((1.0, 0, 0), (0, 1.0)), ((0, 1.0, 0), (0.5, 0.5)), ((0, 0, 1.0), (1.0, 0))):
+                limit = 1e-4 if 1.0 in wanted else 1e-2  # means of gains and of differences, not of their products
+                self.assertLess(float((of(other, *mix) - of(one, *wanted)).abs().max()), limit, mix)
 
     def test_strided_kernels_of_four_taps_become_three_and_even_ground_stays(self):
         torch.manual_seed(4)
@@ -416,6 +430,12 @@ class GainTest(unittest.TestCase):
         self.assertLess(float(lost_tones(0.3 + 0.2 * photo, photo)), 0.01)
         self.assertGreater(float(lost_tones(1 - photo, photo)), 1.9)
         self.assertAlmostEqual(float(lost_tones(torch.full_like(photo, 0.5), photo)), 1.0, places=3)
+
+    def test_an_embossed_picture_is_a_relief(self):
+        embossed = 0.5 + 3 * (self.photo[:, :, :, 2:] - self.photo[:, :, :, :-2])
+        photo = self.photo[:, :, :, 1:-1]
+        self.assertGreater(float(relief(embossed, photo)), 0.1)
+        self.assertLess(float(relief(1 - photo, photo)), 0.2 * float(relief(embossed, photo)))
 
     def test_its_gradient_leads_there(self):
         torch.manual_seed(1)
