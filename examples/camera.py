@@ -10,7 +10,7 @@ import gi
 gi.require_version("Gst", "1.0")
 from gi.repository import GLib, Gst  # noqa: E402
 
-STYLES = ["great-wave", "starry-night", "the-scream", "composition-vii", "udnie", "the-kiss", "grande-jatte", "water-lilies", "van-gogh"]
+STYLES = ["great-wave", "starry-night", "the-scream", "composition-vii", "udnie", "the-kiss", "grande-jatte", "water-lilies", "contrast-of-forms", "metzinger", "mondrian", "woman-with-hat", "red-chalk", "van-gogh"]
 
 Gst.init(None)
 source, sink = (sys.argv[1:] + ["autovideosrc", "autovideosink"][len(sys.argv) - 1 :])[:2]

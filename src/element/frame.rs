@@ -10,14 +10,13 @@ use gst_video::{VideoFrameExt, VideoInfo, VideoInterlaceMode};
 
 use super::convert::FrameOut;
 use super::error;
-use super::imp::lock;
 use super::load;
 use super::messages::Outbox;
 use super::pipeline::{FrameControls, Frames, Kept, Numbered};
 use super::reload::Reload;
 use super::settings::{FrameSettings, OnError, Settings};
 use super::stats::{Shown, Stats};
-use crate::frame::threads;
+use crate::frame::threads::{self, lock};
 use crate::schedule::governor::ladder;
 use crate::schedule::pace::Pacer;
 use crate::schedule::watchdog::Watchdog;

@@ -3,7 +3,7 @@
 //! Comes in: calls of GStreamer. Goes out: buffers, events, and messages, which are posted when no lock is held.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -26,6 +26,7 @@ use super::reload::Reload;
 use super::settings::{ProviderWait, Settings};
 use super::stats::Stats;
 use super::{caps, error, properties};
+use crate::frame::threads::lock;
 use crate::inference::Interrupt;
 use crate::schedule::lag::Verdict;
 use crate::schedule::watchdog::Watchdog;
@@ -57,11 +58,6 @@ pub struct StyleTransfer {
     stopping: AtomicBool,
     /// The last refusal of caps that was posted.
     refused: Mutex<String>,
-}
-
-/// A lock whose holder panicked still protects plain data.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl StyleTransfer {

@@ -11,7 +11,7 @@ use gst::prelude::*;
 use gst_base::prelude::*;
 
 use super::StyleTransfer;
-use super::imp::lock;
+use crate::frame::threads::lock;
 use crate::schedule::pace::Upstream;
 
 /// Frames later than this are not hurried any more, but left out by the base class.

@@ -5,7 +5,13 @@
 //! first.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A lock, also of a thread that panicked while it held it: what is behind the plugin's locks is sound between any two of
+/// its statements.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Processors that this process may use: those that its affinity (`taskset`, cpusets) and its CPU quota leave; at least 1.
 pub fn available() -> usize {
@@ -48,7 +54,7 @@ pub fn share<T: Send>(pieces: impl Iterator<Item = T> + Send, work: impl Fn(T) +
     let helpers = pieces.size_hint().1.unwrap_or(usize::MAX).min(count()).saturating_sub(1);
     let queue = Mutex::new(pieces);
     // The lock is released before the work starts.
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || lock(&queue).next();
     let turn = || {
         while let Some(piece) = next() {
             work(piece);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::inference::cache::lock;
+use crate::frame::threads::lock;
 
 /// How long the end of the process waits for threads that are inside the runtime.
 const EXIT_LIMIT: Duration = Duration::from_secs(3);

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 use anyhow::{Context, Result};
 use ort::session::Session;
 
+use crate::frame::threads::lock;
 use crate::inference::digest::Digest;
 use crate::inference::providers::Provider;
 
@@ -45,11 +46,6 @@ impl Drop for Kept {
         let _turn = self.turn();
         lock(&self.session).take();
     }
-}
-
-/// The session is ONNX Runtime's and sound whatever happened to a thread that held it.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The session of this key that is in use already, or the one that `make` makes on a provider.

@@ -119,8 +119,8 @@ impl ModelSource {
     pub fn int8(&self, style: &str, alone: bool) -> Result<Option<OnnxFile>> {
         match self {
             ModelSource::Embedded(model) => {
-                let found = model.styles.iter().find(|s| s.name == style);
-                Ok(found.map(|s| OnnxFile::Bytes(Bytes::from_static(s.int8))))
+                let found = model.styles.iter().find(|s| s.name == style).and_then(|s| s.int8);
+                Ok(found.map(|bytes| OnnxFile::Bytes(Bytes::from_static(bytes))))
             }
             ModelSource::File(path) => {
                 let of_style = path.with_extension(format!("{style}.int8.onnx"));

@@ -10,18 +10,8 @@ pub struct EmbeddedStyle {
     pub name: &'static str,
     /// The painting it was trained on.
     pub painting: &'static str,
-    /// This style alone in int8, an ONNX file too.
-    pub int8: &'static [u8],
-}
-
-macro_rules! style {
-    ($name:literal, $painting:literal) => {
-        EmbeddedStyle {
-            name: $name,
-            painting: $painting,
-            int8: include_bytes!(concat!("../../models/int8/", $name, ".onnx")),
-        }
-    };
+    /// This style alone in int8, an ONNX file too, where the picture holds in it.
+    pub int8: Option<&'static [u8]>,
 }
 
 /// A model inside the plugin.
@@ -35,26 +25,38 @@ pub struct EmbeddedModel {
 /// Every embedded model; the first style of the first one is the default.
 pub static MODELS: &[EmbeddedModel] = &[LIVE, VAN_GOGH];
 
-/// Eight styles of one painting each.
+/// Styles of one painting each.
 const LIVE: EmbeddedModel = EmbeddedModel {
     styles: &[
-        style!("great-wave", "Katsushika Hokusai, The Great Wave off Kanagawa, 1831"),
-        style!("starry-night", "Vincent van Gogh, The Starry Night, 1889"),
-        style!("the-scream", "Edvard Munch, The Scream, 1893"),
-        style!("composition-vii", "Wassily Kandinsky, Composition VII, 1913"),
-        style!("udnie", "Francis Picabia, Udnie, 1913"),
-        style!("the-kiss", "Gustav Klimt, The Kiss, 1908"),
-        style!("grande-jatte", "Georges Seurat, A Sunday on La Grande Jatte, 1886"),
-        style!("water-lilies", "Claude Monet, Water Lilies, 1919"),
+        style("great-wave", "Katsushika Hokusai, The Great Wave off Kanagawa, 1831"),
+        style("starry-night", "Vincent van Gogh, The Starry Night, 1889"),
+        style("the-scream", "Edvard Munch, The Scream, 1893"),
+        style("composition-vii", "Wassily Kandinsky, Composition VII, 1913"),
+        style("udnie", "Francis Picabia, Udnie, 1913"),
+        style("the-kiss", "Gustav Klimt, The Kiss, 1908"),
+        style("grande-jatte", "Georges Seurat, A Sunday on La Grande Jatte, 1886"),
+        style("water-lilies", "Claude Monet, Water Lilies, 1919"),
+        style("contrast-of-forms", "Fernand Léger, Contrast of Forms, 1913"),
+        style("metzinger", "Robert Delaunay, Portrait of Jean Metzinger, 1906"),
+        style("mondrian", "Piet Mondrian, a composition in yellow and grey of his cubist years"),
+        style("woman-with-hat", "Henri Matisse, Woman with a Hat, 1905"),
+        style("red-chalk", "Woman in Peasant Dress, an old master's drawing in red chalk"),
     ],
     onnx: include_bytes!("../../models/live.onnx"),
 };
 
 /// One style of a set of paintings.
 const VAN_GOGH: EmbeddedModel = EmbeddedModel {
-    styles: &[style!("van-gogh", "Vincent van Gogh, eight paintings of 1887 to 1890")],
+    styles: &[EmbeddedStyle {
+        int8: Some(include_bytes!("../../models/int8/van-gogh.onnx")),
+        ..style("van-gogh", "Vincent van Gogh, eight paintings of 1887 to 1890")
+    }],
     onnx: include_bytes!("../../models/van-gogh.onnx"),
 };
+
+const fn style(name: &'static str, painting: &'static str) -> EmbeddedStyle {
+    EmbeddedStyle { name, painting, int8: None }
+}
 
 /// Every embedded style.
 pub fn styles() -> impl Iterator<Item = &'static EmbeddedStyle> {

@@ -14,7 +14,7 @@ from .data import load_painting, to_tensor
 LAYERS = ("rgb", "relu1_2", "relu2_2", "relu3_3", "relu4_3")
 """What a picture is compared by: its pixels, and VGG16's layers."""
 COLOUR = "rgb/"
-WEIGHTS = {"rgb/1": 1.0, "rgb/4": 1.0, "rgb/8": 1.0, "rgb/16": 1.0, "relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_3": 2.0}
+WEIGHTS = {"rgb/1": 1.0, "rgb/4": 1.0, "rgb/8": 1.0, "rgb/16": 1.0, "relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 2.5, "relu4_3": 3.0}
 """Weights in the loss. `rgb/N`: mean colours of areas of N x N pixels. Without the larger areas the painting's range of
 colours is met by fine light and dark lines along every edge."""
 LEAST_VARIANCE = 0.04

@@ -13,6 +13,7 @@ use std::sync::{Mutex, Once, OnceLock};
 use anyhow::{Result, bail};
 use ort::environment::Environment;
 
+use crate::frame::threads::lock;
 use crate::inference::{errors, log};
 use places::{Candidate, Machine};
 
@@ -87,7 +88,7 @@ pub fn environment(plugin_folder: Option<&Path>) -> Result<&'static Environment>
     if let Some(environment) = ENVIRONMENT.get() {
         return Ok(environment);
     }
-    let _one_at_a_time = LOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _one_at_a_time = lock(&LOADING);
     if let Some(environment) = ENVIRONMENT.get() {
         return Ok(environment);
     }

@@ -28,7 +28,7 @@ use ort::environment::Environment;
 use ort::ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session;
 
-use crate::inference::cache::lock;
+use crate::frame::threads::lock;
 use crate::inference::{child, errors, library};
 
 /// Arithmetic of the inference.
