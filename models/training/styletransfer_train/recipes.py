@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .data import Crops, load_painting
+from .measures import lightness
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, content_loss
 from .wasserstein import Target, compared
 
@@ -17,8 +18,6 @@ TONE_AREA = 16
 """Pixels on the side of the areas whose lightness is compared with the photo's."""
 RELIEF_AREAS = (1, 2, 4)
 """Pixels on the side of the areas at which a relief is looked for."""
-LIGHTNESS = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue (ITU-R BT.601)."""
 
 
 class Perceptual:
@@ -78,7 +77,7 @@ def relief(stylized, photo):
     found = []
     for side in RELIEF_AREAS:
         colours = _centred(F.avg_pool2d(stylized, side)[:, :, 1:-1, 1:-1])
-        grey = F.avg_pool2d(_lightness(photo), side)
+        grey = F.avg_pool2d(lightness(photo)[:, None], side)
         for slope in (grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2], grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1]):
             slope = _centred(slope)
             found.append(((colours * slope).sum(2) / (colours.norm(dim=2) * slope.norm(dim=2) + 1e-3)) ** 2)
@@ -90,12 +89,8 @@ def _centred(x):
     return x - x.mean(2, keepdim=True)
 
 
-def _lightness(x):
-    return (x * x.new_tensor(LIGHTNESS).view(1, 3, 1, 1)).sum(1, keepdim=True)
-
-
 def _lightness_of_areas(x):
-    areas = F.avg_pool2d(_lightness(x), TONE_AREA).flatten()
+    areas = F.avg_pool2d(lightness(x)[:, None], TONE_AREA).flatten()
     return areas - areas.mean()
 
 
