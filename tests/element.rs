@@ -319,6 +319,31 @@ fn models_change_while_playing_and_a_bad_one_keeps_the_old() {
 }
 
 #[test]
+fn strokes_change_their_size_while_playing() {
+    let (_folder, model) = negative_model();
+    let mut bench = Bench::new(&format!("model-file={model} style-scale=2"), 80, 60);
+    let element = bench.element();
+    let sized = |bench: &mut Bench, wanted: (u32, u32)| {
+        let side = |name: &str| bench.element().property::<gst::Structure>("stats").get::<u32>(name).unwrap();
+        (side("inference-width"), side("inference-height")) == wanted
+    };
+    assert!(sized(&mut bench, (40, 30)), "strokes are twice as large where a picture of half the size is enlarged");
+    for (properties, wanted) in [
+        ([("style-scale", "1"), ("inference-size", "0")], (80, 60)),
+        ([("style-scale", "0.5"), ("inference-size", "0.5")], (80, 60)),
+        ([("style-scale", "0.5"), ("inference-size", "0")], (160, 120)),
+        ([("style-scale", "1.25"), ("inference-size", "0")], (64, 48)),
+    ] {
+        properties.iter().for_each(|(name, value)| element.set_property_from_str(name, value));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !sized(&mut bench, wanted) {
+            assert!(std::time::Instant::now() < deadline, "{properties:?}");
+            assert_eq!(bench.frame(0).len(), 80 * 60, "no frame is lost meanwhile");
+        }
+    }
+}
+
+#[test]
 fn statistics_tell_what_happened() {
     let (_folder, model) = negative_model();
     let mut bench = Bench::new(&format!("model-file={model} execution-provider=cpu"), 40, 30);

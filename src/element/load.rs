@@ -152,7 +152,7 @@ pub fn negotiate(
         0 | 1 => settings.inference_size()?,
         divisor => InferenceSize::Scale(1.0 / f64::from(divisor)),
     };
-    let kept = pipeline.negotiate(info, size)?;
+    let kept = pipeline.negotiate(info, size.for_strokes(settings.style_scale))?;
     let warnings = refusals(pipeline);
     let ((width, height), provider) = (pipeline.inference_size(), pipeline.stylizer.generator().provider());
     gst::info!(CAT, "inference at {width}x{height} on execution provider '{provider}'");

@@ -108,6 +108,9 @@ fn model_properties() -> Vec<Property> {
                 styles.join(", ")
             )
         ),
+        property!(Size, style_scale: f64, glib::ParamSpecDouble::builder("style-scale").nick("Style scale")
+            .blurb("Size of the strokes, as a factor: the inference size is divided by it, so 2 takes a quarter of the time and 0.5 four times")
+            .minimum(0.5).maximum(4.0).default_value(Settings::default().style_scale).flags(NOW).build()),
         property!(Frame, style_fade: u32, glib::ParamSpecUInt::builder("style-fade").nick("Style fade")
             .blurb("Length of the fade to another style or model, in milliseconds; 0: no fade")
             .maximum(60_000).default_value(Settings::default().style_fade).flags(NOW).build()),

@@ -329,7 +329,11 @@ impl Reload {
         let info = self.pipeline.as_ref().and_then(Pipeline::info).cloned().context("no caps yet")?;
         let settings = match self.requested.is_of_model(&self.current) {
             // The model in use: one that was refused since does not get in the way of another size.
-            true => Settings { inference_size: settings.inference_size, ..self.loaded.clone() },
+            true => Settings {
+                inference_size: settings.inference_size,
+                style_scale: settings.style_scale,
+                ..self.loaded.clone()
+            },
             false => settings,
         };
         self.loader.load_beside(self.requested.clone(), info, settings, waits, self.stale.take())

@@ -122,6 +122,7 @@ pub enum OptimizationLevel {
 pub struct Settings {
     pub model_file: String,
     pub style: String,
+    pub style_scale: f64,
     pub style_fade: u32,
     pub style_image: String,
     pub strength: f64,
@@ -182,6 +183,7 @@ impl Default for Settings {
         Self {
             model_file: String::new(),
             style: String::new(),
+            style_scale: 1.0,
             style_fade: 0,
             style_image: String::new(),
             strength: 1.0,

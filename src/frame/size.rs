@@ -22,7 +22,7 @@ pub enum InferenceSize {
     Frame,
     /// At most this width and height, with the frame's aspect ratio.
     Within(usize, usize),
-    /// A factor of the frame's size, 0 < factor <= 4.
+    /// A factor of the frame's size; as text 0 < factor <= 4.
     Scale(f64),
 }
 
@@ -33,6 +33,18 @@ impl InferenceSize {
             InferenceSize::Frame => frame,
             InferenceSize::Within(width, height) => fit(frame, (width, height)),
             InferenceSize::Scale(factor) => scaled(frame, factor),
+        }
+    }
+
+    /// The size at which a generator's strokes are `style_scale` times as large in the frame (property `style-scale`): it
+    /// paints strokes of so many pixels, however many the frame has.
+    pub fn for_strokes(self, style_scale: f64) -> Self {
+        let side = |v: usize| ((v as f64 / style_scale).round() as usize).max(SMALLEST);
+        match self {
+            _ if style_scale == 1.0 => self,
+            Self::Frame => Self::Scale(1.0 / style_scale),
+            Self::Within(width, height) => Self::Within(side(width), side(height)),
+            Self::Scale(factor) => Self::Scale(factor / style_scale),
         }
     }
 }
@@ -124,6 +136,14 @@ mod tests {
         assert_eq!(of("4000x540"), (960, 540));
         assert_eq!([of("0.5"), of("1/2"), of("2 / 3")], [(960, 540), (960, 540), (1280, 720)]);
         assert_eq!("0.001".parse::<InferenceSize>().unwrap().of((1920, 1080)), (16, 16));
+    }
+
+    #[test]
+    fn larger_strokes_are_painted_at_a_smaller_size() {
+        let of = |text: &str, scale| text.parse::<InferenceSize>().unwrap().for_strokes(scale).of((1280, 720));
+        assert_eq!([of("0", 1.0), of("0", 2.0), of("0", 0.5)], [(1280, 720), (640, 360), (2560, 1440)]);
+        assert_eq!([of("1/2", 2.0), of("640x640", 2.0), of("640x640", 0.5)], [(320, 180), (320, 180), (1280, 720)]);
+        assert_eq!(of("32x18", 4.0), (28, 16), "never below the smallest side");
     }
 
     #[test]

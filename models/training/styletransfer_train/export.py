@@ -7,14 +7,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from .checkpoints import checkpoint_of
-from .generator import Generator, ResizeConv, StyledPointwise, without
+from .generator import Generator, ResizeConv, StyledPointwise, check_margin, without
 from .imported import generator_of, weights_of
 from .shuffle import by_transposes
 
 SIZES = ((64, 64), (180, 320), (360, 640))
 TOLERANCE = 2e-3
-MARGIN = 44
-"""With it what a checkpoint paints has no border; see `trim` for less."""
 TAILS = ("resize", "sub-pixel")
 LICENSE = "CC0-1.0"
 
@@ -23,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument("checkpoint", help="checkpoint.pt written by train, or an exported .onnx to write anew")
     parser.add_argument("onnx", help="file to write")
     parser.add_argument("--painting", nargs="+", default=[], help="title, artist and year of each style's painting, in the order of the styles (default: as in the .onnx)")
-    parser.add_argument("--margin", type=int, help=f"pixels around the frame that are computed and cut off; a multiple of 4 (default: {MARGIN}, or as in the .onnx)")
+    parser.add_argument("--margin", type=int, help="pixels around the frame that are computed and cut off; a multiple of 4 (default: that of the checkpoint or .onnx)")
     parser.add_argument("--tail", choices=TAILS, default=TAILS[0], help="what doubles the size first: resize is faster on ONNX Runtime's CPU provider, sub-pixel on OpenVINO")
     parser.add_argument("--average", nargs=2, metavar=("OTHER", "SHARE"), help="a checkpoint or .onnx that was trained on from this one (or this one from it), and its share in the weights: between the two (Wortsman et al. 2022)")
     parser.add_argument("--license", help=f"licence of the weights (default: {LICENSE}, or as in the .onnx)")
@@ -39,12 +37,6 @@ def run(args):
     if args.average:
         _average(generator, *args.average)
     save(generator, args.onnx, {"styletransfer.license": LICENSE, **known, **_metadata(args)}, args.tail)
-
-
-def check_margin(margin):
-    """The trunk works at a quarter of the size, and a generator without a margin shows its border."""
-    if margin % 4 or margin < 4:
-        raise SystemExit(f"--margin: {margin} is not a positive multiple of 4")
 
 
 def save(generator, path, metadata, tail):
@@ -63,7 +55,6 @@ def _source(path):
     state = checkpoint_of(path, "cpu")
     generator = Generator(**state["config"]).eval()
     generator.load_state_dict(state["generator"])
-    generator.margin = MARGIN
     return generator, {"styletransfer.styles": ",".join(state["styles"]), "styletransfer.steps": str(state["step"])}
 
 

@@ -110,6 +110,12 @@ def without(x, margin):
     return x[:, :, margin:-margin, margin:-margin] if margin else x
 
 
+def check_margin(margin):
+    """The trunk works at a quarter of the size, and a generator without a margin shows its border."""
+    if margin % 4 or margin < 4:
+        raise SystemExit(f"--margin: {margin} is not a positive multiple of 4")
+
+
 def bilinear_taps():
     """[phase, tap of the 3-tap kernel, offset -1..1 in the small image]: the share of each small pixel."""
     taps = torch.zeros(2, 3, 3)

@@ -52,8 +52,9 @@ class Perceptual:
 
     def _distance(self, style, features):
         now, before = compared(features), self.remembered[style]
-        together = {name: torch.cat([vectors, *(group[name] for group in before)], 1) for name, vectors in now.items()}
-        self.remembered[style] = [{name: v.detach() for name, v in now.items()}, *before][: self.args.remembered]
+        together = {name: torch.cat([vectors, *(group[name].float() for group in before)], 1) for name, vectors in now.items()}
+        # In half precision, since checkpoints hold them: several MB a group.
+        self.remembered[style] = [{name: v.detach().half() for name, v in now.items()}, *before][: self.args.remembered]
         return self.targets[style].distance(together) * (1 + len(before))  # as large a gradient as without the others
 
     def state(self):

@@ -13,7 +13,7 @@ import torch
 
 from .checkpoints import checkpoint_of, save_checkpoint
 from .data import Batches, Crops, load_picture, to_image
-from .generator import SIZES, Generator, without
+from .generator import SIZES, Generator, check_margin, without
 from .imported import weights_of
 from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
@@ -48,7 +48,7 @@ def add_arguments(parser):
     parser.add_argument("--relief-weight", type=float, default=30.0, help="perceptual: against light and dark sides of every edge")
     parser.add_argument("--stability-weight", type=float, default=80.0, help="at the end; two fifths of it at the start")
     parser.add_argument("--grid-weight", type=float, default=1500.0, help="against patterns tied to the generator's stride")
-    parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge")
+    parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge; a multiple of 4; export keeps it")
     parser.add_argument("--frozen-share", type=float, help="last share of the steps with frozen norm statistics (default: 0.5; with --start all)")
     parser.add_argument("--freeze-shared", action="store_true", help="trains the styles' own weights alone: with --start, to teach further styles or to refine each")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between contact sheets of the held-out pictures; 0: none")
@@ -105,6 +105,7 @@ def _check(args):
         args.frozen_share = 1.0 if args.start else 0.5
     args.own_rate = args.own_rate or (2.0 if args.recipe == "perceptual" else 1.0)
     args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
+    check_margin(args.margin)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
 

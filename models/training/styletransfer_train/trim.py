@@ -7,8 +7,8 @@ sees as the example (Hinton et al. 2015), it learns what the zeros are.
 import torch
 
 from .data import Batches, Crops
-from .export import TAILS, check_margin, save
-from .generator import SIZES, Generator
+from .export import TAILS, save
+from .generator import SIZES, Generator, check_margin
 from .imported import generator_of
 from .progress import Progress
 
