@@ -266,7 +266,7 @@ class TrainerTest(unittest.TestCase):
         self.assertIn("| two wave |", done.stdout)
         self.assertEqual(rows[0]["least_gain"], min(g for name, g in rows[0]["gain_by_layer"].items() if name != "rgb"))
         self.assertTrue(1 <= rows[0]["rank"] <= 3)
-        self.assertAlmostEqual(rows[0]["gmac"], 0.98, delta=0.02)
+        self.assertAlmostEqual(rows[0]["gmac"], 0.79, delta=0.01)
 
     def test_trim_brings_the_border_near_to_that_of_a_wide_margin(self):
         import onnxruntime
