@@ -5,6 +5,7 @@ mod common;
 
 use common::frames::{Bench, picture, rgb_buffer, triples, worst};
 use common::onnx::{Builder, F32, I64, NCHW, identity, negative};
+use common::run::resident;
 use gst::prelude::*;
 
 fn stats(element: &gst::Element) -> gst::Structure {
@@ -483,13 +484,6 @@ fn statistics_come_over_the_bus() {
         assert!(number("p50") <= number("p95") && number("p95") <= number("p99"), "{stage}");
     }
     assert!(last.get::<f64>("fps").unwrap() > 0.0 && last.get::<f64>("latency-ms").unwrap() > 0.0);
-}
-
-/// KiB of this process in memory.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
 #[test]

@@ -239,3 +239,112 @@ fn int8_without_a_variant_is_a_warning() {
     };
     assert!(is_said("red") && !is_said("green"));
 }
+
+/// A style file for the model of [`based`]: a row for its table of colours.
+fn style_file(folder: &Path, name: &str, color: [f32; 3]) -> PathBuf {
+    let file = Builder::default().constant("colors", &[1, 3], color.to_vec()).meta("styles", name).meta("base", "abc");
+    saved_style(folder, name, file)
+}
+
+fn saved_style(folder: &Path, name: &str, file: Builder) -> PathBuf {
+    let path = folder.join(format!("{name}.style"));
+    std::fs::write(&path, file.bytes()).unwrap();
+    path
+}
+
+/// The model of three colours, to which style files fit.
+fn based(folder: &Path) -> PathBuf {
+    builder().meta("styles", "red,green,blue").meta("base", "abc").save(folder, "based")
+}
+
+#[test]
+fn style_files_add_styles_that_mix_with_the_models_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = based(folder.path());
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let violet = style_file(&own, "violet", [0.6, 0.0, 1.0]);
+    style_file(&own, "white", [1.0; 3]);
+    std::fs::write(own.join("notes.txt"), "no style").unwrap();
+    let shown = |properties: &str| Bench::new(&format!("model-file={} {properties}", model.display()), 40, 30).frame(0);
+    let file = format!("style-file={}", violet.display());
+    is(&shown(&file), [153, 0, 255]);
+    is(&shown(&format!("{file} style=green")), [0, 255, 0]);
+    is(&shown(&format!("{file} style=violet:0.5,green:0.5")), [77, 128, 128]);
+    // A folder of them.
+    let folder = format!("style-file={}", own.display());
+    is(&shown(&folder), [153, 0, 255]);
+    is(&shown(&format!("{folder} style=white:0.5,blue:0.5")), [128, 128, 255]);
+    // While playing.
+    let mut bench = Bench::new(&format!("model-file={} style=blue", model.display()), 40, 30);
+    let bus = gst::Bus::new();
+    bench.element().set_bus(Some(&bus));
+    bench.element().set_property("style-file", violet.display().to_string());
+    bench.element().set_property("style", "violet");
+    is(&bench.frame_until(1, |frame| frame[0] == [153, 0, 255]), [153, 0, 255]);
+    let complaint = bus.pop_filtered(&[gst::MessageType::Warning, gst::MessageType::Error]);
+    assert!(complaint.is_none(), "{complaint:?}");
+}
+
+#[test]
+fn a_style_file_that_does_not_fit_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, based) = (folder.path(), based(folder.path()));
+    let white = || Builder::default().constant("colors", &[1, 3], vec![1.0; 3]);
+    let saved = |name: &str, file: Builder| saved_style(folder, name, file);
+    let nowhere = folder.join("nowhere.style");
+    let empty = folder.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let text = folder.join("text.style");
+    std::fs::write(&text, "red").unwrap();
+    let unbased = model(folder);
+    for (model, file, words) in [
+        (&based, nowhere, ["nowhere.style", "does not exist"]),
+        (&based, empty, ["empty", "no file *.style"]),
+        (&based, text, ["text.style", "no ONNX model"]),
+        (&based, unbased.clone(), ["colors.onnx", "'model-file'"]),
+        (&based, style_file(folder, "red", [0.0; 3]), ["red.style", "'learn --name'"]),
+        (&based, style_file(folder, "a,b", [0.0; 3]), ["a,b.style", "without ','"]),
+        (&based, saved("other", white().meta("styles", "w").meta("base", "xyz")), ["other.style", "'xyz'"]),
+        (&based, saved("nameless", white().meta("base", "abc")), ["nameless.style", "styletransfer.styles"]),
+        (
+            &based,
+            saved(
+                "short",
+                Builder::default().constant("colors", &[2], vec![1.0; 2]).meta("styles", "s").meta("base", "abc"),
+            ),
+            ["short.style", "2 values, expected 3"],
+        ),
+        (
+            &based,
+            saved("more", white().constant("tones", &[1], vec![1.0]).meta("styles", "m").meta("base", "abc")),
+            ["more.style", "'tones'"],
+        ),
+        (
+            &based,
+            saved(
+                "less",
+                Builder::default().constant_i64("colors", vec![1, 2, 3]).meta("styles", "l").meta("base", "abc"),
+            ),
+            ["less.style", "INT64"],
+        ),
+        (
+            &based,
+            saved(
+                "nan",
+                Builder::default().constant("colors", &[3], vec![f32::NAN; 3]).meta("styles", "n").meta("base", "abc"),
+            ),
+            ["nan.style", "no number"],
+        ),
+        (&unbased, style_file(folder, "fits", [0.0; 3]), ["takes no style files", "styletransfer.base"]),
+    ] {
+        let line = format!(
+            "videotestsrc num-buffers=2 ! video/x-raw,width=32,height=24 ! styletransfer model-file={} style-file=\"{}\" ! \
+             fakesink",
+            model.display(),
+            file.display()
+        );
+        let error = launch(&line).errors.join("\n");
+        assert!(error.contains("'style-file'") && words.iter().all(|word| error.contains(word)), "{file:?}: {error}");
+    }
+}

@@ -121,6 +121,13 @@ fn model_properties() -> Vec<Property> {
             "Style image",
             "Path of the style picture, for models with a second picture input"
         ),
+        text!(
+            Model,
+            style_file,
+            "style-file",
+            "Style file",
+            "Path of a style file of the trainer's learn, or of a folder of them (*.style): further styles of the model, the first of which is used if style is unset"
+        ),
     ]
 }
 

@@ -180,7 +180,8 @@ impl Reload {
         self.style = revisions.style;
         let same = settings.source().map(|source| {
             self.requested.source = Some(source);
-            self.requested.source == self.source
+            // What is loaded anew, as with another style file, gets the style then.
+            self.requested.model == self.current.model && self.requested.source == self.source
         });
         let restyled = match same {
             Ok(true) => self.restyle(settings, settings.style_fade()),

@@ -125,6 +125,7 @@ pub struct Settings {
     pub style_scale: f64,
     pub style_fade: u32,
     pub style_image: String,
+    pub style_file: String,
     pub strength: f64,
     pub preserve_color: bool,
     pub execution_provider: String,
@@ -186,6 +187,7 @@ impl Default for Settings {
             style_scale: 1.0,
             style_fade: 0,
             style_image: String::new(),
+            style_file: String::new(),
             strength: 1.0,
             preserve_color: false,
             execution_provider: AUTO.to_owned(),
@@ -218,7 +220,12 @@ impl Settings {
     pub fn source(&self) -> Result<ModelSource> {
         match path(&self.model_file) {
             Some(file) => Ok(ModelSource::File(file)),
-            None => Ok(ModelSource::Embedded(built_in::find(self.style_mix()?.names()).context("property 'style'")?)),
+            None => {
+                let mix = self.style_mix()?;
+                // What style files are named is known when they are read.
+                let known = mix.names().filter(|name| self.style_file.is_empty() || built_in::has(name));
+                Ok(ModelSource::Embedded(built_in::find(known).context("property 'style'")?))
+            }
         }
     }
 
@@ -256,6 +263,7 @@ impl Settings {
             plugin_folder,
             overrides,
             style_image: path(&self.style_image),
+            style_files: path(&self.style_file),
             waits: false,
         })
     }

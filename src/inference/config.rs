@@ -48,6 +48,8 @@ pub struct SessionConfig {
     pub overrides: Hints,
     /// Picture for a model's second picture input.
     pub style_image: Option<PathBuf>,
+    /// A style file, or a folder of them, whose styles the model gets.
+    pub style_files: Option<PathBuf>,
     /// Whether to wait for a provider that takes minutes to prepare. If not, another one stands in for it.
     pub waits: bool,
 }
@@ -64,6 +66,7 @@ impl Default for SessionConfig {
             plugin_folder: None,
             overrides: Hints::default(),
             style_image: None,
+            style_files: None,
             waits: true,
         }
     }

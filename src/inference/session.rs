@@ -6,9 +6,10 @@
 //! with 8 bit integers and the style has such a variant, that takes the place of the second. A provider that takes fixed
 //! shapes only has one session, for the frame's size.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use ort::session::{RunOptions, Session};
 
 use crate::frame::size::Size;
@@ -24,6 +25,8 @@ use crate::inference::specialization::{Maker, Recipe};
 use crate::inference::{Generator, Interrupt, Refusal, TensorMut, TensorRef, errors, library, log};
 use crate::model::Contract;
 use crate::model::metadata::Hints;
+use crate::model::onnx::reader::OnnxFile;
+use crate::model::style_file::with_styles;
 
 /// A model in an ONNX Runtime session.
 pub struct OrtGenerator {
@@ -70,7 +73,7 @@ impl OrtGenerator {
     pub fn load(source: &ModelSource, config: &SessionConfig) -> Result<Self> {
         let environment = library::environment(config.plugin_folder.as_deref())?;
         let (file, hints) = source.read()?;
-        let model = Model::new(file)?;
+        let model = Model::new(with_files(file, config.style_files.as_deref())?)?;
         let mut choice = Choice::new(environment, config)?;
         let (recipe, general) = choice.first(|provider| {
             let maker = Maker { environment, provider, config: config.clone() };
@@ -186,6 +189,19 @@ impl OrtGenerator {
             Folded::Ready(folded) => Some(folded),
             Folded::Without | Folded::Failed => None,
         }
+    }
+}
+
+/// The model with the styles of style files before its own.
+fn with_files(model: OnnxFile, files: Option<&Path>) -> Result<OnnxFile> {
+    match (model, files) {
+        (OnnxFile::Bytes(bytes), Some(files)) => {
+            Ok(OnnxFile::Bytes(with_styles(&bytes, files).context("property 'style-file'")?))
+        }
+        (OnnxFile::WithExternalData(path), Some(_)) => {
+            bail!("property 'style-file': model file '{}' has its weights in other files", path.display())
+        }
+        (model, None) => Ok(model),
     }
 }
 

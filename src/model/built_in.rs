@@ -63,6 +63,11 @@ pub fn styles() -> impl Iterator<Item = &'static EmbeddedStyle> {
     MODELS.iter().flat_map(|model| model.styles)
 }
 
+/// Whether there is an embedded style of this name.
+pub fn has(name: &str) -> bool {
+    styles().any(|style| style.name == name)
+}
+
 /// The model that has all the styles of `names`; the first one for none.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ pub mod modelinfo;
 pub mod onnx;
 pub mod recurrent;
 mod roles;
+pub mod style_file;
 pub mod style_weights;
 pub mod sub_pixel;
 

@@ -77,3 +77,10 @@ pub fn wait(pipeline: &gst::Element) -> Said {
     }
     panic!("no end after {LIMIT:?}: {said:?}");
 }
+
+/// KiB of this process in memory.
+pub fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}

@@ -1,13 +1,13 @@
 //! Changes a model before it is loaded: an input becomes a constant, so that the runtime computes what depends on it
 //! once; or an inner tensor becomes the output, so that the runtime leaves out what comes after it; or weights come in from
-//! other files.
+//! other files; or its tables of styles get further rows.
 //!
 //! Comes in: the bytes of an ONNX file. Goes out: the bytes of the changed model, written once into one allocation.
 //! Fields that need no change are copied as they lie in the file, known to the schema or not.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use prost::Message;
 use prost::bytes::{Buf, BufMut, Bytes};
 use prost::encoding::{
@@ -15,12 +15,16 @@ use prost::encoding::{
     skip_field,
 };
 
+use crate::model::onnx::floats::floats;
 use crate::model::onnx::schema::tensor_proto::{DataLocation, DataType};
+use crate::model::onnx::schema::tensor_shape_proto::dimension::Value as Size;
 use crate::model::onnx::schema::type_proto::{Tensor, Value};
-use crate::model::onnx::schema::{NodeProto, TensorProto, TypeProto, ValueInfoProto};
+use crate::model::onnx::schema::{NodeProto, StringStringEntryProto, TensorProto, TypeProto, ValueInfoProto};
 
 /// `ModelProto.graph`
 const GRAPH: u32 = 7;
+/// `ModelProto.metadata_props`
+const METADATA: u32 = 14;
 /// `GraphProto.node`
 const NODE: u32 = 1;
 /// `GraphProto.initializer`
@@ -82,6 +86,104 @@ pub fn with_output(model: &[u8], name: &str) -> Result<Bytes> {
         kept.reverse();
         Ok(kept)
     })
+}
+
+/// Rows for tables of weights, by the name of the table.
+pub type Rows = BTreeMap<String, Vec<f32>>;
+
+/// The model with further rows before those of its tables, a [`Rows`] for each further style. A table is a constant that the
+/// input `weights` is multiplied with: `[styles, N]`, one row for each style.
+///
+/// # Errors
+/// No ONNX, an input that is used otherwise, or rows that do not fit to the tables.
+pub fn with_rows(model: &[u8], weights: &str, styles: &[Rows]) -> Result<Bytes> {
+    let graph = fields(graph(model)?)?;
+    let mut tables = HashSet::new();
+    for field in graph.iter().filter(|field| field.tag == NODE) {
+        let node = NodeProto::decode(field.content)?;
+        if node.input.iter().any(|input| input == weights) {
+            let multiplies = node.op_type() == "MatMul" && node.input.len() == 2 && node.input[0] == weights;
+            ensure!(multiplies, "input '{weights}' goes into a node {}, expected MatMul with a table", node.op_type());
+            tables.insert(node.input[1].clone());
+        }
+    }
+    for rows in styles {
+        let strange = rows.keys().find(|name| !tables.contains(*name));
+        ensure!(strange.is_none(), "the model has no table '{}'", strange.map_or("", String::as_str));
+    }
+    let (mut added, mut replaced) = (Vec::new(), HashSet::new());
+    for field in &graph {
+        match field.tag {
+            INITIALIZER => {
+                let table = TensorProto::decode(field.content)?;
+                if tables.remove(table.name()) {
+                    put(INITIALIZER, &lengthened(&table, styles)?.encode_to_vec(), &mut added);
+                    replaced.insert(field.whole.as_ptr());
+                }
+            }
+            INPUT => {
+                let mut input = ValueInfoProto::decode(field.content)?;
+                if input.name() == weights {
+                    let more = i64::try_from(styles.len())?;
+                    let count = last_dimension(&mut input).context("the weights have no fixed number")?;
+                    *count += more;
+                    put(INPUT, &input.encode_to_vec(), &mut added);
+                    replaced.insert(field.whole.as_ptr());
+                }
+            }
+            _ => {}
+        }
+    }
+    let missing = tables.into_iter().next().unwrap_or_default();
+    ensure!(missing.is_empty(), "'{missing}', which input '{weights}' is multiplied with, is no constant");
+    with_graph(model, added, |fields| {
+        let own = fields.iter().filter(|field| !replaced.contains(&field.whole.as_ptr()));
+        Ok(own.map(|field| field.whole).collect())
+    })
+}
+
+fn lengthened(table: &TensorProto, styles: &[Rows]) -> Result<TensorProto> {
+    let name = table.name();
+    let [count, length] = table.dims[..] else { anyhow::bail!("table '{name}' has the dimensions {:?}", table.dims) };
+    let mut values = Vec::new();
+    for rows in styles {
+        let row = rows.get(name).with_context(|| format!("there is no row for table '{name}'"))?;
+        ensure!(row.len() as i64 == length, "the row for table '{name}' has {} values, expected {length}", row.len());
+        values.extend(row);
+    }
+    values.extend(floats(table)?);
+    Ok(TensorProto {
+        name: Some(name.into()),
+        dims: vec![count + i64::try_from(styles.len())?, length],
+        data_type: Some(DataType::Float.into()),
+        raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()),
+        ..Default::default()
+    })
+}
+
+/// The number of values in the last dimension of a declared tensor.
+fn last_dimension(info: &mut ValueInfoProto) -> Option<&mut i64> {
+    let Some(Value::TensorType(tensor)) = info.r#type.as_mut()?.value.as_mut() else { return None };
+    match tensor.shape.as_mut()?.dim.last_mut()?.value.as_mut()? {
+        Size::DimValue(count) => Some(count),
+        Size::DimParam(_) => None,
+    }
+}
+
+/// The model with this value of a metadata key.
+///
+/// # Errors
+/// No ONNX.
+pub fn with_metadata(model: &[u8], key: &str, value: &str) -> Result<Bytes> {
+    let mut result = Vec::with_capacity(model.len() + key.len() + value.len() + 16);
+    for field in fields(model)? {
+        if field.tag != METADATA || StringStringEntryProto::decode(field.content)?.key() != key {
+            result.put_slice(field.whole);
+        }
+    }
+    let entry = StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+    put(METADATA, &entry.encode_to_vec(), &mut result);
+    Ok(result.into())
 }
 
 /// The messages of a model that may hold tensors.
@@ -165,10 +267,8 @@ fn with_graph(
     added: Vec<u8>,
     keep: impl for<'a> Fn(&[Field<'a>]) -> Result<Vec<&'a [u8]>>,
 ) -> Result<Bytes> {
-    let fields = fields(model)?;
-    let graphs: Vec<_> = fields.iter().filter(|field| field.tag == GRAPH).collect();
-    ensure!(graphs.len() == 1, "the model has {} graphs, expected one", graphs.len());
-    let kept = keep(&self::fields(graphs[0].content)?)?;
+    let (fields, graph) = (fields(model)?, graph(model)?);
+    let kept = keep(&self::fields(graph)?)?;
     let graph = added.len() + kept.iter().map(|field| field.len()).sum::<usize>();
     let others = fields.iter().filter(|field| field.tag != GRAPH).map(|field| field.whole.len()).sum::<usize>();
     let mut result = Vec::with_capacity(others + key_len(GRAPH) + encoded_len_varint(graph as u64) + graph);
@@ -183,6 +283,13 @@ fn with_graph(
         result.put_slice(&added);
     }
     Ok(result.into())
+}
+
+/// The content of the model's graph.
+fn graph(model: &[u8]) -> Result<&[u8]> {
+    let graphs: Vec<_> = fields(model)?.into_iter().filter(|field| field.tag == GRAPH).collect();
+    ensure!(graphs.len() == 1, "the model has {} graphs, expected one", graphs.len());
+    Ok(graphs[0].content)
 }
 
 fn floats_of_any_shape(name: &str) -> ValueInfoProto {

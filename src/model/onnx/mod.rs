@@ -9,6 +9,7 @@
 //! file, because prost drops fields that the schema does not know.
 
 pub mod editor;
+pub mod floats;
 pub mod reader;
 #[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod schema;
