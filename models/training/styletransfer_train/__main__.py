@@ -2,7 +2,7 @@
 import argparse
 import importlib
 
-COMMANDS = ("train", "export", "trim", "quantize", "evaluate", "compare", "everything")
+COMMANDS = ("learn", "train", "export", "trim", "quantize", "evaluate", "compare", "everything")
 
 
 def main():

@@ -23,7 +23,11 @@ def equalize(folded, pictures):
 def _groups(folded):
     """(layers that write, layers that read) for every activation, in the order of the way through the network."""
     blocks = list(folded.blocks)
-    yield [folded.down1, folded.up1], [folded.down2, folded.up2]
+    if folded.skip:
+        yield [folded.down1, folded.up1], [folded.down2, folded.up2]
+    else:
+        yield [folded.down1], [folded.down2]
+        yield [folded.up1], [folded.up2]
     stream = [folded.down2, *(second.pointwise for _, second in blocks)]
     yield stream, [*(first.depthwise for first, _ in blocks), folded.narrow.depthwise]
     for first, second in blocks:

@@ -1,5 +1,6 @@
 """`export`: checkpoint -> ONNX file with the contract in its metadata, checked against PyTorch on three sizes."""
 import copy
+import hashlib
 import inspect
 
 import torch
@@ -43,7 +44,7 @@ def save(generator, path, metadata, tail):
     """Writes a generator with its margin and the tail asked for, and checks the file."""
     resized = tail == "resize"
     change = {"change": by_transposes} if resized else {}
-    write(Folded(generator, resized).eval(), path, {**metadata, "styletransfer.margin": str(generator.margin)}, **change)
+    write(Folded(generator, resized).eval(), path, {**metadata, "styletransfer.margin": str(generator.margin), "styletransfer.skip": str(generator.skip).lower()}, **change)
     _check(generator, path)
 
 
@@ -92,8 +93,42 @@ def write(folded, path, metadata, change=lambda model: None):
     change(model)
     # What comes after it can be left to who reads the file.
     last = next(node for node in reversed(model.graph.node) if node.op_type == "Conv")
-    helper.set_model_props(model, {**metadata, "styletransfer.sub-pixel": f"{last.output[0]},{folded.crop}"})
+    known = {**metadata, "styletransfer.sub-pixel": f"{last.output[0]},{folded.crop}"}
+    if folded.styles > 1:
+        known["styletransfer.base"] = _digest_of_shared(model)
+    helper.set_model_props(model, known)
     onnx.save(model, path)
+
+
+def _tables(model):
+    """{name: `[styles, N]` as declared} of the tables that `style_weights` is multiplied with."""
+    names = {node.input[1] for node in model.graph.node if "style_weights" in node.input[:1]}
+    return {i.name: tuple(i.dims) for i in model.graph.initializer if i.name in names}
+
+
+def _digest_of_shared(model):
+    """Tells models apart by the weights that all of their styles share: a style learned for one fits to no other."""
+    from onnx import numpy_helper
+
+    tables, digest = _tables(model), hashlib.sha256()
+    for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
+        if tensor.name not in tables:
+            digest.update(tensor.name.encode() + numpy_helper.to_array(tensor).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_style(generator, path, base, metadata):
+    """Writes a style file: the only style of `generator` as rows (16 bit floats) for the tables of the ONNX file `base`."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(base)
+    values = Folded(generator, resized=True).eval().state_dict()
+    rows = [numpy_helper.from_array(values[name].reshape(1, -1).half().numpy(), name) for name in _tables(model)]
+    style = helper.make_model(helper.make_graph([], "style", [], [], rows), opset_imports=[helper.make_opsetid("", 17)])
+    base_of = next(p.value for p in model.metadata_props if p.key == "styletransfer.base")
+    helper.set_model_props(style, {**metadata, "styletransfer.base": base_of, "styletransfer.license": LICENSE})
+    onnx.save(style, path)
 
 
 def _metadata(args):
@@ -124,7 +159,7 @@ class Folded(nn.Module):
 
     def __init__(self, generator, resized=False):
         super().__init__()
-        self.styles, self.margin, self.resized = generator.config["styles"], generator.margin, resized
+        self.styles, self.margin, self.resized, self.skip = generator.config["styles"], generator.margin, resized, generator.skip
         self.down1 = _with_norm(generator.down1, generator.down1_norm)
         self.down2 = _with_norm(generator.down2, generator.down2_norm)
         self.blocks = nn.ModuleList([nn.ModuleList([_FoldedSeparable(b.first), _FoldedSeparable(b.second)]) for b in generator.blocks])
@@ -153,14 +188,16 @@ class Folded(nn.Module):
             y = y + second(F.relu(first(y, mix)), mix)
         y = F.relu(self.narrow(y, mix))
         if self.resized:
-            y = self.up2(F.relu(self.up1(y) + half), mix)
+            y = self.up1(y)
+            y = self.up2(F.relu(y + half if self.skip else y), mix)
             # Cropped last, so that the crop writes the output: a reshape there would copy it.
             return F.pad(F.pixel_shuffle(y, 2), (-m, -m, -m, -m))
         # The tail sees less far than the trunk, and works at larger sizes.
         rest = self.crop
-        y, half = without(y, (m - rest) // 4), without(half, (m - rest) // 2)
-        y = F.pixel_shuffle(self.up1(y, None), 2)
-        y = F.pixel_shuffle(self.up2(F.relu(y + half), mix), 2)
+        y = F.pixel_shuffle(self.up1(without(y, (m - rest) // 4), None), 2)
+        if self.skip:
+            y = y + without(half, (m - rest) // 2)
+        y = F.pixel_shuffle(self.up2(F.relu(y), mix), 2)
         return without(y, rest)
 
 

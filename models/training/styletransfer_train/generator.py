@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 
 SIZES = {
-    "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False, "kernel": 3},
-    "fine": {"head": 24, "trunk": 80, "blocks": 4, "full": True, "kernel": 4},
+    "live": {"head": 16, "trunk": 48, "blocks": 4, "full": False, "kernel": 3, "skip": False},
+    "fine": {"head": 24, "trunk": 80, "blocks": 4, "full": True, "kernel": 4, "skip": False},
 }
-"""`live` paints a camera on two CPU cores; `fine` is for film and GPUs."""
+"""`live` paints a camera on two CPU cores; `fine` is for film and GPUs. Neither has a way past the trunk: with one the
+photo's own edges come through and are embossed and tinted, without one they are painted anew."""
 
 
 class StyledPointwise(nn.Module):
@@ -133,12 +134,13 @@ class Generator(nn.Module):
     """`margin` pixels of the edge are repeated around the frame and cut off again, so that no border shows.
 
     It has no weights: export may choose another margin than training. `kernel`: side of the two strided convolutions, 3 or 4.
+    `skip`: whether what is seen at half size goes past the trunk, as in a U-Net, and is added where the tail has that size.
     """
 
-    def __init__(self, styles=1, head=16, trunk=48, blocks=4, full=False, kernel=4, margin=8):
+    def __init__(self, styles=1, head=16, trunk=48, blocks=4, full=False, kernel=4, skip=True, margin=8):
         super().__init__()
-        self.config = {"styles": styles, "head": head, "trunk": trunk, "blocks": blocks, "full": full, "kernel": kernel, "margin": margin}
-        self.margin = margin
+        self.config = {"styles": styles, "head": head, "trunk": trunk, "blocks": blocks, "full": full, "kernel": kernel, "skip": skip, "margin": margin}
+        self.margin, self.skip = margin, skip
         self.down1 = nn.Conv2d(3, head, kernel, stride=2, padding=1, bias=False)
         self.down1_norm = nn.BatchNorm2d(head)
         self.down2 = nn.Conv2d(head, trunk, kernel, stride=2, padding=1, bias=False)
@@ -157,7 +159,7 @@ class Generator(nn.Module):
         for block in self.blocks:
             y = block(y, mix)
         y = self.up1(F.relu(self.narrow(y, mix)), None)
-        y = self.up2(F.relu(y + half), mix)
+        y = self.up2(F.relu(y + half if self.skip else y), mix)
         return without(y, m)
 
     def shared_and_own(self):

@@ -20,7 +20,7 @@ def generator_of(path):
     model = onnx.load(path)
     tables = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
     metadata = {p.key: p.value for p in model.metadata_props}
-    generator = _like(path, tables, int(metadata.get("styletransfer.margin", 36)))
+    generator = _like(path, tables, metadata)
     state = generator.state_dict()
     for name, layer in generator.named_modules():
         for key, value in _weights(name, layer, tables, path):
@@ -38,14 +38,15 @@ def weights_of(path, device="cpu"):
     return checkpoint["generator"], checkpoint["styles"]
 
 
-def _like(path, tables, margin):
+def _like(path, tables, metadata):
     trunk = _table(tables, "down2.weight", path).shape[0]
     size = next((s for s in SIZES.values() if s["trunk"] == trunk), None)
     if size is None:
         raise SystemExit(f"--start: {path} has {trunk} channels in its trunk; known are {', '.join(str(s['trunk']) for s in SIZES.values())}")
     bias = _table(tables, "up2.bias", path)
-    found = {**size, "kernel": _table(tables, "down2.weight", path).shape[-1]}
-    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, margin=margin, **found)
+    skip = metadata.get("styletransfer.skip", "true") == "true"
+    found = {**size, "kernel": _table(tables, "down2.weight", path).shape[-1], "skip": skip}
+    return Generator(styles=bias.shape[0] if bias.dim() == 2 else 1, margin=int(metadata.get("styletransfer.margin", 36)), **found)
 
 
 def _table(tables, name, path):

@@ -60,7 +60,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    _check(args)
+    check(args)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
@@ -84,12 +84,13 @@ def run(args):
                 log.write(json.dumps({"step": job.step, "seconds": round(job.seconds, 1), **losses}) + "\n")
                 log.flush()
             if job.step % args.save_every == 0 or job.step == args.steps:
-                _save(job, checkpoint)
+                save(job, checkpoint)
             if args.sheet_every and args.held_out and job.step % args.sheet_every == 0:
                 job.contact_sheet().save(out / f"sheet-{job.step:06}.jpg", quality=88)
 
 
-def _check(args):
+def check(args):
+    """Refuses arguments that do not fit together, and fills in defaults that depend on others."""
     names = args.name or [Path(p).stem.replace("_", "-") for p in args.painting]
     wanted = len(args.painting) if args.recipe == "perceptual" else 1
     if args.recipe == "gan" and not args.name:
@@ -132,7 +133,8 @@ def _computes_bf16(device):
     return flags.exists() and any(name in flags.read_text(encoding="utf-8") for name in ("avx512_bf16", "amx_bf16"))
 
 
-def _save(job, path):
+def save(job, path):
+    """Writes a checkpoint, whole or not at all."""
     partial = path.with_suffix(".part")
     save_checkpoint(job.state(), partial)
     partial.replace(path)
@@ -230,8 +232,12 @@ class Job:
     def _mix(self, style):
         return torch.eye(self.recipe.styles, device=self.args.device)[style]
 
+    def share(self):
+        """How much of the training is done, 0..1."""
+        return self.step / self.args.steps
+
     def _schedule(self):
-        share = self.step / self.args.steps
+        share = self.share()
         rise = min(1.0, (self.step + 1) / self.args.rise)
         self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
         for group in self.optimizer.param_groups:

@@ -220,6 +220,61 @@ class TrainerTest(unittest.TestCase):
         self.assertGreater(abs(painted[0] - painted[1]).mean(), 0.5, "the styles look the same")
         self.assertLess(abs(painted[2] - (painted[0] + painted[1]) / 2).mean(), abs(painted[0] - painted[1]).mean())
 
+    def test_a_file_tells_whether_there_is_a_way_past_the_trunk(self):
+        self.assertTrue(generator_of(ROOT / "models/van-gogh.onnx")[0].skip)
+        self.assertFalse(generator_of(self.model)[0].skip)
+
+    def learn(self, picture, out, *more, check=True):
+        return trainer("learn", picture, out, "--vgg", self.vgg, "--base", self.model, "--crop", 96, *more, check=check)
+
+    def test_a_style_of_ones_own_is_learned_and_goes_on(self):
+        import onnx
+        from onnx import numpy_helper
+
+        style, model = self.folder / "dusk.style", self.folder / "dusk.onnx"
+        first = self.learn(self.paintings[1], style, "--minutes", 0.1)
+        self.assertIn("starts from", first.stdout)
+        rows = {i.name: numpy_helper.to_array(i) for i in onnx.load(style).graph.initializer}
+        again = self.learn(self.paintings[1], style, "--minutes", 0.2)
+        self.assertIn("goes on", again.stdout)
+        more = {i.name: numpy_helper.to_array(i) for i in onnx.load(style).graph.initializer}
+        self.assertTrue(any(not np.array_equal(rows[name], more[name]) for name in rows), "nothing was learned")
+        self.assertLess(style.stat().st_size, 60_000)
+        self.assertEqual(Image.open(self.folder / "dusk.style.learning/preview.jpg").height, 360)
+        # The model of that style alone: nothing that all styles share has changed.
+        self.learn(self.paintings[1], model, "--minutes", 0.1, "--start", "wave", "--name", "late")
+        known = {p.key: p.value for p in onnx.load(model).metadata_props}
+        self.assertEqual(known["styletransfer.styles"], "late")
+        shared = lambda file: numpy_helper.to_array(next(i for i in onnx.load(file).graph.initializer if i.name == "blocks.1.0.depthwise.weight"))
+        self.assertTrue(np.array_equal(shared(model), shared(self.model)))
+        for wrong, word in (
+            ((self.paintings[1], self.folder / "dusk.png"), "NAME.style"),
+            ((self.paintings[1], style, "--start", "mauve"), "wave, dark"),
+            ((self.folder / "nowhere.jpg", self.folder / "x.style"), "nowhere.jpg"),
+            ((self.paintings[1], self.folder / "a,b.style"), "'a,b'"),
+        ):
+            self.assertIn(word, self.learn(*wrong, check=False).stderr)
+
+    def test_a_learned_style_plays_in_the_element(self):
+        plugin = os.environ.get("STYLETRANSFER_PLUGIN_PATH")
+        if not plugin:
+            self.skipTest("STYLETRANSFER_PLUGIN_PATH does not name the folder of the built plugin")
+        style = self.folder / "own.style"
+        self.learn(self.paintings[1], style, "--minutes", 0.05, "--start", "wave")
+        checkpoint = checkpoint_of(self.folder / "own.style.learning/checkpoint.pt")
+        generator = Generator(**checkpoint["config"]).eval()
+        generator.load_state_dict(checkpoint["generator"])
+        photo = Image.open(self.photos / "0.jpg").resize((160, 92))
+        source, out = self.folder / "own.png", self.folder / "own.rgb"
+        photo.save(source)
+        line = f"filesrc location={source} ! pngdec ! videoconvert ! video/x-raw,format=RGB ! styletransfer model-file={self.model} style-file={style} style=own temporal-smoothing=0 ! filesink location={out}"
+        subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True, env={**os.environ, "GST_PLUGIN_PATH": plugin}, capture_output=True)
+        played = np.frombuffer(out.read_bytes(), np.uint8).reshape(92, 160, 3).astype(int)
+        with torch.no_grad():
+            x = torch.from_numpy(np.asarray(photo, np.float32).transpose(2, 0, 1) / 255)[None]
+            wanted = np.asarray(to_image(generator(x, torch.ones(1, 1))[0]), int)
+        self.assertLess(abs(played - wanted).mean(), 1.0)
+
     def test_a_killed_run_goes_on_with_the_same_losses(self):
         arguments = command(*self.arguments("killed", "--steps", 20))
         process = subprocess.Popen(arguments, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
