@@ -142,13 +142,12 @@ impl StyleTransfer {
     }
 
     fn negotiate(&self, info: &VideoInfo) -> Result<()> {
-        let settings = self.settings();
-        let live = self.with_engine(|engine, out| {
-            let live = engine.pacer.upstream(|| qos::upstream(&self.obj())).live;
+        let (settings, live) = (self.settings(), self.is_live());
+        self.with_engine(|engine, out| {
             engine.negotiate(info, &settings, live, out)?;
             engine.configured(&self.stats);
             self.follow_engine(engine, out);
-            anyhow::Ok(live)
+            anyhow::Ok(())
         })?;
         let waits = match settings.provider_wait {
             ProviderWait::Always => true,
@@ -178,16 +177,26 @@ impl StyleTransfer {
         }
     }
 
+    /// Whether the source is live: asked once for a stream, without a lock, since whoever answers may take its own.
+    fn is_live(&self) -> bool {
+        let known = lock(&self.engine).pacer.upstream();
+        let upstream = known.unwrap_or_else(|| qos::upstream(&self.obj()));
+        if known.is_none() {
+            lock(&self.engine).pacer.comes_from(upstream);
+        }
+        upstream.live
+    }
+
     /// A frame comes in: counts it, measures rate and lag. True: it is to be left out.
     fn arrives(&self, buffer: &gst::Buffer) -> bool {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         let (element, pts) = (self.obj(), buffer.pts());
         let lag = qos::lag(&element, pts).filter(|_| element.property::<bool>("qos"));
         let own = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
+        let live = self.is_live();
         let mut engine = lock(&self.engine);
         let time = pts.map_or_else(|| START.elapsed(), Duration::from);
         engine.pacer.arrived(time, buffer.flags().contains(gst::BufferFlags::DISCONT));
-        let live = engine.pacer.upstream(|| qos::upstream(&element)).live;
         let (worked, waited) = engine.worked_and_waited();
         let verdict = match lag.filter(|_| live) {
             Some(lag) => engine.pacer.lag(lag, own, worked, waited),

@@ -81,9 +81,14 @@ impl Pacer {
         self.lag.restart();
     }
 
-    /// The source; `ask` is called once for a stream.
-    pub fn upstream(&mut self, ask: impl FnOnce() -> Upstream) -> Upstream {
-        *self.upstream.get_or_insert_with(ask)
+    /// The source, once it is known.
+    pub fn upstream(&self) -> Option<Upstream> {
+        self.upstream
+    }
+
+    /// The source of this stream is `upstream`.
+    pub fn comes_from(&mut self, upstream: Upstream) {
+        self.upstream = Some(upstream);
     }
 
     /// A frame came in, see [`RateMeter::frame`].
@@ -98,7 +103,7 @@ impl Pacer {
         self.lag.frame(lag.saturating_sub(allowed), worked, waited)
     }
 
-    /// Whether the frame rate is held. Before the first frame of a stream [`Pacer::upstream`] must have been called.
+    /// Whether the frame rate is held. Before the first frame of a stream [`Pacer::comes_from`] must have been called.
     pub fn governs(&self, settings: &PaceSettings) -> bool {
         match settings.governor {
             Governing::Off => false,
