@@ -6,17 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 MIN_PAINTING = 256
 """Pixels on the short side of a painting."""
+LONGEST = 8
+"""Times that a painting's long side may be its short one."""
+LARGEST = 4096
+"""Pixels on a side that no use of a picture needs more of."""
 
 
 def open_picture(path):
+    """The picture in RGB: turned upright as its EXIF says, the first one of several, what is transparent on white."""
     try:
-        return Image.open(path).convert("RGB")
-    except OSError as error:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * LARGEST, 2 * LARGEST))  # a huge JPEG is decoded smaller at once
+            image = ImageOps.exif_transpose(image)
+            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            return image.convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise SystemExit(f"{path}: too large a picture ({error}); scale it to {LARGEST} px first") from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise
         raise SystemExit(f"{path}: not a readable picture ({error})") from error
 
 
@@ -36,6 +48,8 @@ def load_painting(path, height):
     image = open_picture(path)
     if min(image.size) < MIN_PAINTING:
         raise SystemExit(f"{path}: a painting needs at least {MIN_PAINTING} px on its short side, this one has {min(image.size)}")
+    if max(image.size) > LONGEST * min(image.size):
+        raise SystemExit(f"{path}: {image.width}x{image.height} is more than {LONGEST} times as long as it is wide; cut a part out of it")
     scale = min(1.0, height / min(image.size))
     return image.resize([round(v * scale) for v in image.size], Image.LANCZOS)
 

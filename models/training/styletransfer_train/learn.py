@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from . import train
 from .checkpoints import checkpoint_of
-from .data import load_painting, load_picture, open_picture, pictures_in, to_image, to_tensor
+from .data import MIN_PAINTING, load_painting, load_picture, open_picture, pictures_in, to_image, to_tensor
 from .export import LICENSE, save, save_style
 from .generator import Generator
 from .imported import generator_of
@@ -19,6 +20,8 @@ from .wasserstein import compared
 
 PHOTOS = Path(__file__).parent / "photos"
 BASE = Path(__file__).parents[2] / "live.onnx"
+SMALLEST = 48
+"""Pixels on the short side of a picture."""
 COMPARED = 4
 """Photos on which the base model's styles are compared with the picture."""
 PREVIEW = 360
@@ -28,7 +31,7 @@ PREVIEW_EVERY = 20.0
 
 
 def add_arguments(parser):
-    parser.add_argument("picture", help="painting, drawing, photo or texture, at least 256 px on its short side")
+    parser.add_argument("picture", help="painting, drawing, photo or texture, in any format that Pillow reads, at least 48 px on its short side; 400 and more are better")
     parser.add_argument("out", help="file to write: NAME.style for property style-file, or NAME.onnx for property model-file")
     parser.add_argument("--vgg", required=True, help="VGG16 features: .npz, or torchvision's vgg16-*.pth")
     parser.add_argument("--name", help="name of the style (default: from the file to write)")
@@ -48,7 +51,7 @@ def run(args):
         raise SystemExit(f"{out}: expected a file NAME.style (for property style-file) or NAME.onnx (for property model-file)")
     if args.minutes <= 0:
         raise SystemExit(f"--minutes: {args.minutes:g} is not more than 0")
-    begun = time.time()
+    begun, painting = time.time(), f"after {Path(args.picture).name}"
     work = out.with_name(out.name + ".learning")
     base, metadata = generator_of(args.base)
     names = metadata["styletransfer.styles"].split(",")
@@ -56,6 +59,7 @@ def run(args):
         raise SystemExit(f"--base: {args.base} takes no style files (no metadata 'styletransfer.base'): export it anew, or write a .onnx")
     if args.start and args.start not in names:
         raise SystemExit(f"--start: {args.base} has no style '{args.start}'; it has {', '.join(names)}")
+    args.picture = _large_enough(args.picture, work)
     job = Learning(_settings(args, out, work), base, 60 * args.minutes)
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
@@ -68,7 +72,6 @@ def run(args):
         job.generator.start_from(base.state_dict(), [names.index(start)])
         job.seconds = time.time() - begun
     _learn(job, checkpoint, work / "preview.jpg")
-    painting = f"after {Path(args.picture).name}"
     if out.suffix == ".style":
         save_style(job.result(), out, args.base, {"styletransfer.styles": job.args.name[0], "styletransfer.paintings": painting})
     else:
@@ -108,8 +111,22 @@ def _settings(args, out, work):
     rest = ["--content-weight", args.content_weight, "--crop", args.crop, "--seed", args.seed, "--device", args.device, "--average-over", 60]
     settings = parser.parse_args(["--painting", *map(str, known + rest)])
     train.check(settings)
-    open_picture(args.picture)
     return settings
+
+
+def _large_enough(path, work):
+    """The picture's path, or that of an enlarged copy where it is small: a texture of 64 px is a style, too."""
+    image = open_picture(path)
+    if min(image.size) >= MIN_PAINTING:
+        return path
+    if min(image.size) < SMALLEST:
+        raise SystemExit(f"{path}: {image.width}x{image.height} is too small for a style; expected at least {SMALLEST} px on the short side")
+    scale = MIN_PAINTING / min(image.size)
+    print(f"{path}: {image.width}x{image.height} is enlarged {scale:.1f} times; a larger picture looks better")
+    work.mkdir(parents=True, exist_ok=True)
+    larger = work / "enlarged.png"
+    image.resize([max(MIN_PAINTING, round(side * scale)) for side in image.size], Image.LANCZOS).save(larger)
+    return larger
 
 
 @torch.no_grad()

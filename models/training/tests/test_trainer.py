@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 from styletransfer_train import measures, runner, wasserstein  # noqa: E402
 from styletransfer_train.checkpoints import checkpoint_of  # noqa: E402
 from styletransfer_train.clips import read_clip, read_raw  # noqa: E402
-from styletransfer_train.data import to_image  # noqa: E402
+from styletransfer_train.data import open_picture, to_image  # noqa: E402
 from styletransfer_train.equalize import equalize  # noqa: E402
 from styletransfer_train.export import save  # noqa: E402
 from styletransfer_train.generator import SIZES, Generator  # noqa: E402
@@ -224,6 +224,33 @@ class TrainerTest(unittest.TestCase):
         self.assertTrue(generator_of(ROOT / "models/van-gogh.onnx")[0].skip)
         self.assertFalse(generator_of(self.model)[0].skip)
 
+    def test_pictures_of_any_kind_are_read(self):
+        rng = np.random.default_rng(3)
+        pixels = rng.integers(0, 255, (40, 60, 3), np.uint8)
+        plain, folder = Image.fromarray(pixels), self.folder
+        plain.save(folder / "a.png")
+        turned = Image.Exif()
+        turned[0x0112] = 6
+        plain.save(folder / "turned.png", exif=turned)
+        clear = plain.convert("RGBA")
+        clear.putalpha(Image.fromarray(np.where(np.arange(60) < 30, 255, 0).astype(np.uint8)[None].repeat(40, 0)))
+        clear.save(folder / "clear.png")
+        plain.quantize(64).save(folder / "moving.gif", save_all=True, append_images=[plain.point(lambda v: 255 - v).quantize(64)])
+        plain.convert("CMYK").save(folder / "print.jpg", quality=95)
+        plain.convert("L").save(folder / "grey.tif")
+        self.assertEqual(open_picture(folder / "turned.png").size, (40, 60))
+        read = np.asarray(open_picture(folder / "clear.png"), int)
+        self.assertTrue((read[:, 30:] == 255).all() and (read[:, :30] == pixels[:, :30]).all())
+        self.assertLess(abs(np.asarray(open_picture(folder / "moving.gif"), int) - pixels).mean(), 30)
+        self.assertLess(abs(np.asarray(open_picture(folder / "print.jpg"), int) - pixels).mean(), 30)
+        self.assertEqual(open_picture(folder / "grey.tif").mode, "RGB")
+        Image.new("1", (20000, 18000)).save(folder / "huge.png")
+        with self.assertRaisesRegex(SystemExit, "huge.png: too large"):
+            open_picture(folder / "huge.png")
+        (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:60])
+        with self.assertRaisesRegex(SystemExit, "broken.png: not a readable"):
+            open_picture(folder / "broken.png")
+
     def learn(self, picture, out, *more, check=True):
         return trainer("learn", picture, out, "--vgg", self.vgg, "--base", self.model, "--crop", 96, *more, check=check)
 
@@ -247,11 +274,18 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(known["styletransfer.styles"], "late")
         shared = lambda file: numpy_helper.to_array(next(i for i in onnx.load(file).graph.initializer if i.name == "blocks.1.0.depthwise.weight"))
         self.assertTrue(np.array_equal(shared(model), shared(self.model)))
+        small = self.folder / "small.png"
+        Image.open(self.paintings[0]).resize((90, 64)).save(small)
+        self.assertIn("enlarged", self.learn(small, self.folder / "small.style", "--minutes", 0.05).stdout)
+        Image.new("RGB", (20, 20)).save(self.folder / "dot.png")
+        Image.new("RGB", (3000, 300)).save(self.folder / "line.png")
         for wrong, word in (
             ((self.paintings[1], self.folder / "dusk.png"), "NAME.style"),
             ((self.paintings[1], style, "--start", "mauve"), "wave, dark"),
             ((self.folder / "nowhere.jpg", self.folder / "x.style"), "nowhere.jpg"),
             ((self.paintings[1], self.folder / "a,b.style"), "'a,b'"),
+            ((self.folder / "dot.png", self.folder / "x.style"), "too small"),
+            ((self.folder / "line.png", self.folder / "x.style"), "more than 8 times"),
         ):
             self.assertIn(word, self.learn(*wrong, check=False).stderr)
 
