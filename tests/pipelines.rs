@@ -212,6 +212,30 @@ fn example_stylize_file_keeps_the_audio() {
     assert_eq!(streams(&output), (132, 1));
 }
 
+#[test]
+fn example_style_sheet_shows_every_style() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    let arguments = ["--at", "2.5", "--width", "160", "--columns", "5", "--set", "strength=0.9"];
+    let run = example("style_sheet").arg(clip()).arg(&sheet).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success(), "{said} {}", String::from_utf8_lossy(&run.stderr));
+    let count = gststyletransfer::model::built_in::styles().count() + 1;
+    assert!(said.contains(&format!("{count} pictures")) && said.contains("red-chalk"), "{said}");
+    let shown = image::open(&sheet).unwrap().to_rgb8();
+    assert_eq!(shown.dimensions(), (5 * 166 - 6, count.div_ceil(5) as u32 * 96 - 6));
+    // Every tile is another picture.
+    let tile = |i: u32| image::imageops::crop_imm(&shown, i % 5 * 166, i / 5 * 96 + 40, 160, 50).to_image();
+    for i in 1..count as u32 {
+        assert_ne!(tile(i).as_raw(), tile(i - 1).as_raw(), "tile {i}");
+    }
+    for (wrong, word) in [("--at=1000", "no frame at 1000"), ("--style-files=/nowhere", "/nowhere")] {
+        let run = example("style_sheet").arg(clip()).arg(&sheet).arg(wrong).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success() && said.contains(word), "{said}");
+    }
+}
+
 /// A film of 20 frames of a test picture, 96x64, made by ffmpeg with `arguments`.
 fn film(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     let path = folder.join(name);

@@ -66,8 +66,11 @@ pub fn with_styles(model: &Bytes, path: &Path) -> Result<Bytes> {
     with_metadata(&longer, &format!("{PREFIX}{}", key::STYLES), &names.join(","))
 }
 
-/// The style files that are meant.
-fn paths(path: &Path) -> Result<Vec<PathBuf>> {
+/// The style files that `path` means: itself, or, in order, those of the folder.
+///
+/// # Errors
+/// A folder without any, or that cannot be listed.
+pub fn paths(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
