@@ -14,6 +14,7 @@ use crate::model::metadata::{PREFIX, key};
 use crate::model::onnx::editor::{Rows, with_metadata, with_rows};
 use crate::model::onnx::floats::floats;
 use crate::model::onnx::reader::OnnxFile;
+use crate::model::onnx::schema::type_proto::Value;
 use crate::model::onnx::schema::{ModelProto, ValueInfoProto};
 
 /// Ending of the files that are looked for in a folder.
@@ -42,7 +43,7 @@ pub fn with_styles(model: &Bytes, path: &Path) -> Result<Bytes> {
     let base = metadata(BASE).context(
         "the model takes no style files: it has no metadata 'styletransfer.base' (the trainer's export writes it)",
     )?;
-    let own = metadata(key::STYLES).unwrap_or_default();
+    let own = metadata(key::STYLES).context("the model takes no style files: its metadata name no styles")?;
     let mut names: Vec<&str> = own.split(',').collect();
     for style in styles.iter().rev() {
         let file = style.path.display();
@@ -59,11 +60,20 @@ pub fn with_styles(model: &Bytes, path: &Path) -> Result<Bytes> {
         );
         names.insert(0, &style.name);
     }
-    let inputs = decoded.graph.iter().flat_map(|graph| &graph.input).map(ValueInfoProto::name);
-    let weights = inputs.into_iter().find(|name| name.contains("style")).context("the model has no style weights")?;
+    let inputs = decoded.graph.iter().flat_map(|graph| &graph.input);
+    let weights = inputs.into_iter().find(|input| is_weights(input)).context("the model has no style weights")?.name();
     let rows: Vec<Rows> = styles.iter().map(|style| style.rows.clone()).collect();
     let longer = with_rows(model, weights, &rows).with_context(|| format!("style file '{}'", path.display()))?;
     with_metadata(&longer, &format!("{PREFIX}{}", key::STYLES), &names.join(","))
+}
+
+/// Whether an input is that of the style weights, by its name and its number of dimensions.
+fn is_weights(input: &ValueInfoProto) -> bool {
+    let Some(Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|kind| kind.value.as_ref()) else {
+        return false;
+    };
+    let dims = tensor.shape.as_ref().map_or(0, |shape| shape.dim.len());
+    (1..=2).contains(&dims) && input.name().to_ascii_lowercase().contains("style")
 }
 
 /// The style files that `path` means: itself, or, in order, those of the folder.

@@ -30,7 +30,7 @@ GAN_STYLE, GAN_PAINTINGS = "van-gogh", "vangogh_*.jpg"
 SMALLEST_PAINTING = 400
 """Van Goghs of fewer pixels on their short side show no brush strokes and are left out."""
 
-BALANCE = ("--grid-weight", 3000, "--group", 4)
+BALANCE = ("--group", 4)
 """Weights of the losses of the perceptual styles that are not the defaults of `train`."""
 GAN_BALANCE = ("--content-weight", 0.6, "--style-weight", 1, "--stability-weight", 24, "--grid-weight", 4000)
 """The same of the GAN style."""

@@ -63,7 +63,11 @@ def run(args):
     job = Learning(_settings(args, out, work), base, 60 * args.minutes)
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
-        job.load(checkpoint_of(checkpoint, args.device))
+        state = checkpoint_of(checkpoint, args.device)
+        for key, what in (("painting", "the picture"), ("start", "the base model")):
+            if state["arguments"][key] != getattr(job.args, key):
+                raise SystemExit(f"{work}: learns with {state['arguments'][key]} as {what}, not {getattr(job.args, key)}; remove that folder, or write to another name")
+        job.load(state)
         print(f"goes on from {checkpoint} after {job.seconds:.0f} s")
     else:
         work.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,7 @@ class Learning(train.Job):
     def __init__(self, args, base, limit):
         super().__init__(args)
         self.generator = Generator(**{**base.config, "styles": 1}).to(args.device)
-        self.optimizer = torch.optim.Adam(self._learning(), betas=(0.9, 0.99))
+        self._optimize()
         self.limit = limit
 
     def share(self):
@@ -107,7 +111,7 @@ def _settings(args, out, work):
     name = args.name or out.stem
     if "," in name or ":" in name:
         raise SystemExit(f"--name: '{name}' holds ',' or ':', which separate styles in property style")
-    known = [args.picture, "--photos", args.photos, "--vgg", args.vgg, "--out", work, "--name", name, "--start", args.base, "--freeze-shared"]
+    known = [Path(args.picture).resolve(), "--photos", args.photos, "--vgg", args.vgg, "--out", work, "--name", name, "--start", Path(args.base).resolve(), "--freeze-shared"]
     rest = ["--content-weight", args.content_weight, "--crop", args.crop, "--seed", args.seed, "--device", args.device, "--average-over", 60]
     settings = parser.parse_args(["--painting", *map(str, known + rest)])
     train.check(settings)

@@ -5,6 +5,8 @@ Johnson, Alahi and Fei-Fei 2016; the content weight is the knob between photo an
 least-squares loss (Mao et al. 2017) against a set of paintings, as CartoonGAN (Chen et al. 2018) has it, and the same style
 loss against the whole set, as AnimeGAN (Chen et al. 2019) adds: without it this light generator changes colours and no strokes.
 """
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,9 +16,11 @@ from .measures import lightness
 from .perceptual import CONTENT_LAYER, GAN_CONTENT_LAYER, content_loss
 from .wasserstein import Target, compared
 
-TONE_AREA = 16
-"""Pixels on the side of the areas whose lightness is compared with the photo's."""
-RELIEF_AREAS = (1, 2, 4)
+TONE_AREA = 32
+"""Pixels on the side of the areas whose lightness is compared with the photo's: strokes and facets may be smaller."""
+STEERED = (0.3, 2.5)
+"""Least and largest factor by which a style's content weight is steered."""
+RELIEF_AREAS = (1, 2, 4, 8)
 """Pixels on the side of the areas at which a relief is looked for."""
 
 
@@ -34,21 +38,35 @@ class Perceptual:
         self.content_weights = torch.tensor(given * (1 if len(given) > 1 else self.styles), device=args.device)
         self.targets = [Target(vgg, [path], args.painting_size, args.crop, args.device) for path in args.painting]
         self.remembered = [[] for _ in args.painting]
+        self.content_seen = [args.content_goal] * self.styles
+        self.steering = [1.0] * self.styles
 
     def terms(self, photo, stylized, style, _rng):
         features = self.vgg(stylized)
         with torch.no_grad():
             wanted = self.vgg(photo, until=CONTENT_LAYER)[CONTENT_LAYER]
         content = content_loss(features[CONTENT_LAYER], wanted)
+        weights = self.content_weights[style] * content.new_tensor(self._steer(style, content))
         groups = [slice(first, first + self.args.group) for first in range(0, len(style), self.args.group)]
         distances = [self._distance(style[group.start], {k: f[group] for k, f in features.items()}) for group in groups]
         tones = [lost_tones(stylized[group], photo[group]) for group in groups]
         return {
             "style": self.args.style_weight * torch.stack(distances).mean(),
-            "content": (self.content_weights[style] * content).mean(),
+            "content": (weights * content).mean(),
             "tone": self.args.tone_weight * torch.stack(tones).mean(),
             "relief": self.args.relief_weight * relief(stylized, photo),
         }
+
+    def _steer(self, style, content):
+        """Factors of the content weights of a batch, `[N]`: larger where a style has lost more of the photo than asked for.
+        Paintings differ: one weight for all leaves one style a tint and another one unreadable."""
+        goal = self.args.content_goal
+        if goal:
+            for index, lost in zip(style, content.detach().tolist()):
+                seen = self.content_seen[index]
+                self.content_seen[index] = seen = seen + 0.025 * (min(lost, 2 * goal) - seen)
+                self.steering[index] = min(STEERED[1], max(STEERED[0], self.steering[index] * math.exp(0.03 * (seen - goal))))
+        return [self.steering[index] for index in style]
 
     def _distance(self, style, features):
         now, before = compared(features), self.remembered[style]
@@ -58,10 +76,10 @@ class Perceptual:
         return self.targets[style].distance(together) * (1 + len(before))  # as large a gradient as without the others
 
     def state(self):
-        return {"remembered": self.remembered}
+        return {"remembered": self.remembered, "content_seen": self.content_seen, "steering": self.steering}
 
     def load(self, state):
-        self.remembered = state["remembered"]
+        self.remembered, self.content_seen, self.steering = (state[key] for key in ("remembered", "content_seen", "steering"))
 
 
 def lost_tones(stylized, photo):

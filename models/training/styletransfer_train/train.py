@@ -19,6 +19,7 @@ from .motion import MAX_SHIFT, Pair
 from .perceptual import Vgg16
 from .progress import Progress
 from .recipes import RECIPES, lattice, out_of_range
+from .style_adam import StyleAdam
 
 
 def add_arguments(parser):
@@ -37,17 +38,18 @@ def add_arguments(parser):
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--group", type=int, default=2, help="pictures of a batch that share a style; their features count as one distribution")
     parser.add_argument("--remembered", type=int, default=2, help="earlier groups of the style that count along")
-    parser.add_argument("--painting-size", type=int, nargs="+", default=[280, 360, 450], help="pixels on the painting's short side; several: strokes of all these scales")
-    parser.add_argument("--learning-rate", type=float, help="default: 2e-3; gan: 2e-4")
-    parser.add_argument("--own-rate", type=float, help="learning rate of the styles' own weights, as a multiple of the other one (default: 2; gan: 1)")
+    parser.add_argument("--painting-size", type=int, nargs="+", default=[360, 432, 540], help="pixels on the painting's short side; several: strokes of all these scales")
+    parser.add_argument("--learning-rate", type=float, help="default: 1.5e-3; gan: 2e-4")
+    parser.add_argument("--own-rate", type=float, help="learning rate of the styles' own weights, as a multiple of the other one (default: 1.3; gan: 1)")
     parser.add_argument("--rise", type=int, default=50, help="first steps in which the learning rate rises")
     parser.add_argument("--content-weight", type=float, nargs="+", default=[0.3], help="the larger, the nearer to the photo; perceptual: one for all styles, or one for each")
+    parser.add_argument("--content-goal", type=float, default=2.2, help="perceptual: relative content loss that each style's weight is steered to; 0: the weights stay. Classic networks have 2.3 to 2.8")
     parser.add_argument("--adversarial-weight", type=float, default=1.0)
     parser.add_argument("--style-weight", type=float, default=4.0, help="of the distance to the painting's (gan: the set's) distribution of features")
-    parser.add_argument("--tone-weight", type=float, default=4.0, help="perceptual: for what is dark in the photo to stay darker than what is light")
-    parser.add_argument("--relief-weight", type=float, default=30.0, help="perceptual: against light and dark sides of every edge")
-    parser.add_argument("--stability-weight", type=float, default=80.0, help="at the end; two fifths of it at the start")
-    parser.add_argument("--grid-weight", type=float, default=1500.0, help="against patterns tied to the generator's stride")
+    parser.add_argument("--tone-weight", type=float, default=2.5, help="perceptual: for what is dark in the photo to stay darker than what is light")
+    parser.add_argument("--relief-weight", type=float, default=80.0, help="perceptual: against light and dark sides of every edge")
+    parser.add_argument("--stability-weight", type=float, default=40.0, help="at the end; two fifths of it at the start")
+    parser.add_argument("--grid-weight", type=float, default=5000.0, help="against patterns tied to the generator's stride")
     parser.add_argument("--margin", type=int, default=16, help="pixels around the crop that the generator adds by repeating the edge; a multiple of 4; export keeps it")
     parser.add_argument("--frozen-share", type=float, help="last share of the steps with frozen norm statistics (default: 0.5; with --start all)")
     parser.add_argument("--freeze-shared", action="store_true", help="trains the styles' own weights alone: with --start, to teach further styles or to refine each")
@@ -104,8 +106,8 @@ def check(args):
         raise SystemExit(f"--group: {args.group} picture(s) of a style do not go into a batch of {args.batch} without rest")
     if args.frozen_share is None:
         args.frozen_share = 1.0 if args.start else 0.5
-    args.own_rate = args.own_rate or (2.0 if args.recipe == "perceptual" else 1.0)
-    args.learning_rate = args.learning_rate or (2e-3 if args.recipe == "perceptual" else 2e-4)
+    args.own_rate = args.own_rate or (1.3 if args.recipe == "perceptual" else 1.0)
+    args.learning_rate = args.learning_rate or (1.5e-3 if args.recipe == "perceptual" else 2e-4)
     check_margin(args.margin)
     if args.crop % 4 or args.crop < 96:
         raise SystemExit(f"--crop: {args.crop} is not a multiple of 4 of at least 96")
@@ -151,20 +153,21 @@ class Job:
         self.recipe = RECIPES[args.recipe](args, vgg)
         self.generator = Generator(self.recipe.styles, margin=args.margin, **SIZES[args.size]).to(args.device)
         self.bf16 = _computes_bf16(args.device)
-        betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.999)
-        self.optimizer = torch.optim.Adam(self._learning(), betas=betas)
+        self._optimize()
         self.average = None
 
-    def _learning(self):
-        """The parameters that are trained; `--freeze-shared` leaves only those that each style has of its own."""
+    def _optimize(self):
+        """Makes the optimizers; `--freeze-shared` leaves only that of the weights that each style has of its own."""
+        args = self.args
         shared, own = self.generator.shared_and_own()
-        rate = self.args.learning_rate
-        learning = [{"params": own, "rate": rate * self.args.own_rate, "lr": rate}]
-        if not self.args.freeze_shared:
-            return [*learning, {"params": shared, "rate": rate, "lr": rate}]
-        for parameter in shared:
-            parameter.requires_grad_(False)
-        return learning
+        self.own = StyleAdam([{"params": own, "rate": args.learning_rate * args.own_rate}])
+        self.shared = None
+        if args.freeze_shared:
+            for parameter in shared:
+                parameter.requires_grad_(False)
+        else:
+            betas = (0.5, 0.999) if args.recipe == "gan" else (0.9, 0.99)
+            self.shared = torch.optim.Adam([{"params": shared, "rate": args.learning_rate}], betas=betas)
 
     def state(self):
         return {
@@ -173,7 +176,8 @@ class Job:
             "generator": self.average or self.generator.state_dict(),
             "last": self.generator.state_dict(),
             "config": self.generator.config,
-            "optimizer": self.optimizer.state_dict(),
+            "own": self.own.state_dict(),
+            "shared": self.shared and self.shared.state_dict(),
             "recipe": self.recipe.state(),
             "styles": self.args.name,
             "arguments": {k: v for k, v in vars(self.args).items() if k != "run"},
@@ -185,7 +189,9 @@ class Job:
         self.step, self.seconds = state["step"], state["seconds"]
         self.generator.load_state_dict(state["last"])
         self.average = state["generator"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.own.load_state_dict(state["own"])
+        if self.shared:
+            self.shared.load_state_dict(state["shared"])
         self.recipe.load(state["recipe"])
 
     def one_step(self):
@@ -199,10 +205,12 @@ class Job:
             copying = self.step < args.warmup and not args.start
             losses = self._copy(wide, style) if copying else self._losses(wide, style, rng)
         total = sum(losses.values())
-        self.optimizer.zero_grad(set_to_none=True)
+        self.generator.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
-        self.optimizer.step()
+        self.own.step(style)
+        if self.shared:
+            self.shared.step()
         self.step += 1
         self._follow()
         return {k: round(float(v.detach()), 4) for k, v in losses.items()}
@@ -240,7 +248,7 @@ class Job:
         share = self.share()
         rise = min(1.0, (self.step + 1) / self.args.rise)
         self.stability_weight = self.args.stability_weight * (0.4 + 0.6 * share)
-        for group in self.optimizer.param_groups:
+        for group in [*self.own.param_groups, *(self.shared.param_groups if self.shared else [])]:
             group["lr"] = group["rate"] * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         self.generator.train(share < 1 - self.args.frozen_share and not self.args.freeze_shared)
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ from styletransfer_train.imported import generator_of  # noqa: E402
 from styletransfer_train.quantize import one_style  # noqa: E402
 from styletransfer_train.motion import MAX_SHIFT, Pair  # noqa: E402
 from styletransfer_train.perceptual import Vgg16  # noqa: E402
-from styletransfer_train.recipes import lost_tones, relief  # noqa: E402
+from styletransfer_train.recipes import Perceptual, lost_tones, relief  # noqa: E402
+from styletransfer_train.style_adam import StyleAdam  # noqa: E402
 
 CHANNELS = {1: 4, 2: 8, 3: 8, 4: 8, 5: 8}
 FAST = ["--crop", "96", "--painting-size", "256", "--save-every", "4", "--log-every", "1", "--sheet-every", "0", "--warmup", "2"]
@@ -284,6 +286,7 @@ class TrainerTest(unittest.TestCase):
             ((self.paintings[1], style, "--start", "mauve"), "wave, dark"),
             ((self.folder / "nowhere.jpg", self.folder / "x.style"), "nowhere.jpg"),
             ((self.paintings[1], self.folder / "a,b.style"), "'a,b'"),
+            ((self.paintings[0], style), "dark.png as the picture"),
             ((self.folder / "dot.png", self.folder / "x.style"), "too small"),
             ((self.folder / "line.png", self.folder / "x.style"), "more than 8 times"),
         ):
@@ -513,6 +516,29 @@ class GainTest(unittest.TestCase):
         share = lambda x: float(torch.linalg.eigvalsh(torch.cov(x))[-2:].min() / torch.linalg.eigvalsh(torch.cov(x)).max())
         self.assertLess(share(vectors), 0.02)
         self.assertGreater(share(wasserstein._whitening(vectors) @ vectors), 4 * share(vectors))
+
+    def test_only_the_styles_of_a_batch_move_and_as_adam_moves_them(self):
+        rng = torch.Generator().manual_seed(4)
+        table, alone = (torch.nn.Parameter(torch.zeros(3, 5)) for _ in range(2))
+        ours = StyleAdam([{"params": [table], "lr": 0.1}])
+        theirs = torch.optim.Adam([alone], lr=0.1, betas=(0.8, 0.98))
+        for step in range(6):
+            gradient = torch.randn(3, 5, generator=rng)
+            table.grad, alone.grad = gradient.clone(), gradient.clone()
+            table.grad[2] = 0
+            ours.step([1, 0, 1])
+            theirs.step()
+        self.assertTrue(torch.allclose(table[:2], alone[:2], atol=1e-6))
+        self.assertFalse(table[2].any(), "a style that is not there has moved")
+
+    def test_content_weights_are_steered_to_the_goal(self):
+        args = SimpleNamespace(content_goal=2.0, content_weight=[0.3])
+        recipe = Perceptual.__new__(Perceptual)
+        recipe.args, recipe.content_seen, recipe.steering = args, [2.0, 2.0], [1.0, 1.0]
+        for _ in range(100):
+            recipe._steer([0, 1], torch.tensor([3.0, 1.0]))
+        self.assertGreater(recipe.steering[0], 2.0)
+        self.assertLess(recipe.steering[1], 0.5)
 
     def test_tones_are_lost_where_dark_and_light_change_places(self):
         photo = torch.linspace(0, 1, 96).view(1, 1, 1, 96).expand(2, 3, 96, 96)

@@ -126,7 +126,7 @@ pub fn with_rows(model: &[u8], weights: &str, styles: &[Rows]) -> Result<Bytes> 
                 if input.name() == weights {
                     let more = i64::try_from(styles.len())?;
                     let count = last_dimension(&mut input).context("the weights have no fixed number")?;
-                    *count += more;
+                    *count = count.checked_add(more).context("the weights are too many")?;
                     put(INPUT, &input.encode_to_vec(), &mut added);
                     replaced.insert(field.whole.as_ptr());
                 }
@@ -154,7 +154,7 @@ fn lengthened(table: &TensorProto, styles: &[Rows]) -> Result<TensorProto> {
     values.extend(floats(table)?);
     Ok(TensorProto {
         name: Some(name.into()),
-        dims: vec![count + i64::try_from(styles.len())?, length],
+        dims: vec![count.checked_add(i64::try_from(styles.len())?).context("too many rows")?, length],
         data_type: Some(DataType::Float.into()),
         raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()),
         ..Default::default()

@@ -14,6 +14,16 @@ use crate::model::onnx::schema::tensor_proto::DataType;
 /// Another element type, or another number of values.
 pub fn floats(tensor: &TensorProto) -> Result<Vec<f32>> {
     let raw = tensor.raw_data();
+    let whole = |size: usize| {
+        let problem = || format!("tensor '{}' has {} bytes, no multiple of {size}", tensor.name(), raw.len());
+        ensure!(raw.len().is_multiple_of(size), problem());
+        Ok(())
+    };
+    match DataType::try_from(tensor.data_type()) {
+        Ok(DataType::Float) => whole(4)?,
+        Ok(DataType::Float16) => whole(2)?,
+        _ => {}
+    }
     let values: Vec<f32> = match DataType::try_from(tensor.data_type()) {
         Ok(DataType::Float) if raw.is_empty() => tensor.float_data.clone(),
         Ok(DataType::Float) => raw.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
@@ -58,6 +68,7 @@ mod tests {
         }
         let error = |tensor| floats(&tensor).unwrap_err().to_string();
         assert!(error(tensor(DataType::Int8, &[2], &[1, 2])).contains("'w' is of type INT8"));
+        assert!(error(tensor(DataType::Float, &[2], &single[..7])).contains("7 bytes, no multiple of 4"));
         assert!(error(tensor(DataType::Float, &[3], &single)).contains("2 values for the dimensions [3]"));
         assert!(error(tensor(DataType::Float, &[-2], &single)).contains("[-2]"));
     }
