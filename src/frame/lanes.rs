@@ -87,8 +87,9 @@ pub fn store_pixels<S: Simd>(simd: S, planes: [f32x8<S>; 4], line: &mut [[f32; 4
     }
 }
 
+/// Interleaves four planes of eight values: eight pixels of four values each.
 #[inline(always)]
-fn pixels_of<S: Simd>(simd: S, planes: [f32x8<S>; 4]) -> [[f32; 4]; LANES] {
+pub fn pixels_of<S: Simd>(simd: S, planes: [f32x8<S>; 4]) -> [[f32; 4]; LANES] {
     let [a, b, c, d] = planes;
     let (a, b, c, d) = (a.split(), b.split(), c.split(), d.split());
     let mut pixels = [[0.0; 4]; LANES];

@@ -143,7 +143,7 @@ mod tests {
         let of = |text: &str, scale| text.parse::<InferenceSize>().unwrap().for_strokes(scale).of((1280, 720));
         assert_eq!([of("0", 1.0), of("0", 2.0), of("0", 0.5)], [(1280, 720), (640, 360), (2560, 1440)]);
         assert_eq!([of("1/2", 2.0), of("640x640", 2.0), of("640x640", 0.5)], [(320, 180), (320, 180), (1280, 720)]);
-        assert_eq!(of("32x18", 4.0), (28, 16), "never below the smallest side");
+        assert_eq!(of("32x18", 4.0), (16, 16), "never below the smallest side");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::frame::image::{Image, ImageMut, Sample, Shape};
 use crate::frame::lanes::{LANES, eight, four, level, planes_of};
 use crate::frame::size::{Lerp, lerp_table};
 use crate::frame::threads;
-use sums::{Line, RADIUS, Running, Sums, read_row, sum_along};
+use sums::{Fit, Line, TILE};
 
 /// Luma of a frame at a smaller size: the mean of its first plane over the area of each pixel, 0..=65535.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Light {
             for row in rows.clone() {
                 let values = self.sums.iter_mut().zip(frame.row(0, row));
                 match frame.alpha_row(row) {
-                    None => values.for_each(|(sum, v)| *sum += v.to_f32()),
+                    None => dispatch!(level(), _simd => values.for_each(|(sum, v)| *sum += v.to_f32())),
                     Some(alpha) => values.zip(alpha).for_each(|((sum, v), alpha)| {
                         *sum += if *alpha == L::default() { 0.5 * f32::from(large.white) } else { v.to_f32() };
                     }),
@@ -71,10 +71,9 @@ impl Light {
 pub struct Guided {
     columns: Vec<Lerp>,
     rows: Vec<Lerp>,
-    cells: Vec<Sums>,
-    across: Vec<Sums>,
-    down: Vec<Sums>,
     lines: Vec<Line>,
+    /// What fits rows of lines, one for each band of rows.
+    fits: Vec<Fit>,
     /// Interpolated row of lines, one for each band of rows.
     scratch: Vec<Vec<Line>>,
 }
@@ -95,7 +94,7 @@ impl Guided {
         guide: &Image<L>,
         large: &mut ImageMut<S>,
     ) {
-        dispatch!(level(), simd => self.fit(simd, stylized, light));
+        self.fit(stylized, light);
         let (width, height) = (stylized.shape().width, large.shape().height);
         let rows = threads::band(height);
         self.scratch.resize_with(height.div_ceil(rows), Vec::new);
@@ -105,40 +104,23 @@ impl Guided {
         threads::share(pieces, |((first, (mut band, _)), scratch)| grow.fill(first, &mut band, scratch));
     }
 
-    /// Fits a line at every pixel of the stylized frame, by running sums along rows, then down columns. At the border
-    /// the neighbourhood is smaller.
-    #[inline(always)]
-    fn fit<V: Simd, S: Sample, L: Sample>(&mut self, simd: V, stylized: &Image<S>, light: &Image<L>) {
+    /// Fits a line at every pixel of the stylized frame.
+    fn fit<S: Sample, L: Sample>(&mut self, stylized: &Image<S>, light: &Image<L>) {
         let Shape { width, height, .. } = stylized.shape();
-        self.cells.resize(width, Sums::default());
-        self.across.resize((2 * RADIUS + 1) * width, Sums::default());
-        self.down.clear();
-        self.down.resize(width, Sums::default());
         self.lines.resize(width * height, Line::default());
-        let slot = |y: usize| y % (2 * RADIUS + 1) * width..(y % (2 * RADIUS + 1) + 1) * width;
-        for y in 0..height + RADIUS {
-            if y > 2 * RADIUS {
-                for (sum, leaving) in self.down.iter_mut().zip(&self.across[slot(y)]) {
-                    Running::of(simd, sum).take(leaving).store(sum);
-                }
+        let rows = threads::band(height);
+        self.fits.resize_with(height.div_ceil(rows), Fit::default);
+        let pieces = self.lines.chunks_mut(rows * width).zip(&mut self.fits).enumerate();
+        threads::share(pieces, |(band, (lines, fit))| {
+            for columns in (0..width).step_by(TILE).map(|x| x..(x + TILE).min(width)) {
+                fit.start(columns.clone(), width);
+                dispatch!(level(), simd => {
+                    for (y, lines) in (band * rows..).zip(lines.chunks_exact_mut(width)) {
+                        fit.row(simd, stylized, light, y, &mut lines[columns.clone()]);
+                    }
+                });
             }
-            if y < height {
-                read_row(&mut self.cells, stylized, light, y);
-                sum_along(simd, &self.cells, &mut self.across[slot(y)]);
-                for (sum, entering) in self.down.iter_mut().zip(&self.across[slot(y)]) {
-                    Running::of(simd, sum).add(entering).store(sum);
-                }
-            }
-            if let Some(middle) = y.checked_sub(RADIUS) {
-                read_row(&mut self.cells, stylized, light, middle);
-                let rows = (middle + RADIUS).min(height - 1) - middle.saturating_sub(RADIUS) + 1;
-                let lines = &mut self.lines[middle * width..(middle + 1) * width];
-                for (x, ((line, sum), cell)) in lines.iter_mut().zip(&self.down).zip(&self.cells).enumerate() {
-                    let columns = (x + RADIUS).min(width - 1) - x.saturating_sub(RADIUS) + 1;
-                    *line = sum.line(simd, 1.0 / (rows * columns) as f32, cell);
-                }
-            }
-        }
+        });
     }
 }
 
