@@ -37,6 +37,7 @@ def run(args):
         raise SystemExit(f"--painting: {args.checkpoint} has {len(styles)} style(s) ({', '.join(styles)}), but {len(args.painting)} painting(s) are named")
     if args.average:
         _average(generator, *args.average)
+        known.pop("styletransfer.base", None)
     save(generator, args.onnx, {"styletransfer.license": LICENSE, **known, **_metadata(args)}, args.tail)
 
 
@@ -94,8 +95,10 @@ def write(folded, path, metadata, change=lambda model: None):
     # What comes after it can be left to who reads the file.
     last = next(node for node in reversed(model.graph.node) if node.op_type == "Conv")
     known = {**metadata, "styletransfer.sub-pixel": f"{last.output[0]},{folded.crop}"}
-    if folded.styles > 1:
-        known["styletransfer.base"] = _digest_of_shared(model)
+    if folded.styles == 1:
+        known.pop("styletransfer.base", None)
+    else:
+        known.setdefault("styletransfer.base", _digest_of_shared(model))
     helper.set_model_props(model, known)
     onnx.save(model, path)
 

@@ -64,9 +64,10 @@ def run(args):
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         state = checkpoint_of(checkpoint, args.device)
-        for key, what in (("painting", "the picture"), ("start", "the base model")):
-            if state["arguments"][key] != getattr(job.args, key):
-                raise SystemExit(f"{work}: learns with {state['arguments'][key]} as {what}, not {getattr(job.args, key)}; remove that folder, or write to another name")
+        (before,), (now,) = state["arguments"]["painting"], job.args.painting
+        for before, now, what in ((before, now, "picture"), (state["arguments"]["start"], job.args.start, "base model")):
+            if before != now:
+                raise SystemExit(f"{work}: learns with {before} as the {what}, not {now}; remove that folder, or write to another name")
         job.load(state)
         print(f"goes on from {checkpoint} after {job.seconds:.0f} s")
     else:
@@ -150,7 +151,7 @@ def _nearest(job, base, args):
 def _learn(job, checkpoint, preview):
     photo = load_picture(pictures_in(job.args.photos)[0], width=480).to(job.args.device)
     shown = 0.0
-    while job.share() < 1:
+    while job.average is None or job.share() < 1:
         begun = time.time()
         losses = job.one_step()
         if begun - shown >= PREVIEW_EVERY:

@@ -45,6 +45,7 @@ def run(args):
     torch.manual_seed(args.seed)
     batches = Batches(Crops.photos(args.photos, args.held_out), args.seed, args.batch, args.crop)
     _train(student, teacher, batches, args)
+    metadata.pop("styletransfer.base", None)  # what the styles share has changed
     save(student, args.onnx, metadata, args.tail)
 
 

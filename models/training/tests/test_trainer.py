@@ -177,10 +177,11 @@ class TrainerTest(unittest.TestCase):
         import onnx
         import onnxruntime
 
-        other, again = self.folder / "sub-pixel.onnx", self.folder / "again.onnx"
-        trainer("export", self.model, other, "--tail", "sub-pixel", "--margin", 40, "--license", "MIT")
+        wide, other, again = (self.folder / f"{name}.onnx" for name in ("wide", "sub-pixel", "again"))
+        trainer("export", self.two / "checkpoint.pt", wide, "--margin", 44, "--painting", "The wave", "The dark one")
+        trainer("export", wide, other, "--tail", "sub-pixel", "--margin", 40, "--license", "MIT")
         trainer("export", other, again, "--margin", 44)
-        files = [self.model, other, again]
+        files = [wide, other, again]
         x, mix = torch.rand(1, 3, 48, 64).numpy(), np.array([[0.3, 0.7]], np.float32)
         sessions = [onnxruntime.InferenceSession(str(f), providers=["CPUExecutionProvider"]) for f in files]
         painted = [s.run(None, {"image": x, "style_weights": mix})[0] for s in sessions]
